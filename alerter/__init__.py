@@ -1,0 +1,1 @@
+"""Alert on the use of Leaf Agriculture contracts before it costs money."""

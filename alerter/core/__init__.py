@@ -1,0 +1,1 @@
+"""What usage means, when a rule holds and what an alert does next: pure, no clock, no input, no output."""
