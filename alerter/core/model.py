@@ -122,9 +122,7 @@ class History:
     unique_daily: NDArray[np.float64]  # (D,) overlap removed
     unique_total: NDArray[np.float64]  # (D,)
     users: tuple[LeafUser, ...]  # U of them, ordered by id
-    user_first_on: NDArray[
-        np.int64
-    ]  # (U,) ordinal (date.toordinal) of the first day with use in this term; 0 never
+    user_first_on: NDArray[np.int64]  # (U,) ordinal (date.toordinal) of the first day with use in this term; 0 never
     user_total: NDArray[np.float64]  # (U,) since the term's start, newest reading
     user_daily: NDArray[np.float64]  # (U, W)
 

@@ -109,9 +109,7 @@ class Notice:
     recipient: str
     reason: NotifyReason
     level: float  # the tier announced; for resolved and closed the level that was told
-    passed: tuple[
-        Tier, ...
-    ] = ()  # tiers passed since the recipient was last told, ascending, the announced one last
+    passed: tuple[Tier, ...] = ()  # tiers passed since the recipient was last told, ascending, the announced one last
     repeat: int = 0
     detail: str = ""  # recovered, corrected, renewed, rule_removed, …
 
