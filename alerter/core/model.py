@@ -125,6 +125,7 @@ class History:
     user_first_on: NDArray[np.int64]  # (U,) ordinal (date.toordinal) of the first day with use in this term; 0 never
     user_total: NDArray[np.float64]  # (U,) since the term's start, newest reading
     user_daily: NDArray[np.float64]  # (U, W)
+    total_is_lower_bound: bool = False  # days or users are missing from the totals: they prove no fall
 
     @property
     def days(self) -> int:

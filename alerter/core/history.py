@@ -1,0 +1,322 @@
+"""Turn what the API said, as stored, into a History: one unit, one meaning, one axis of days.
+
+Nothing is repaired on the way.  A day without a summary is NaN, and so is the daily figure of the day after it (for it
+would span both); a day whose figures fell stays negative; users who vanished make the total a lower bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerter.core.area import Unit, factor
+from alerter.core.model import Contract, History, LeafUser, SummaryMeaning
+
+Floats = NDArray[np.float64]
+Days = NDArray[np.int64]
+
+USER_WINDOW = 84  # days of per-user figures: 56 of baseline, the revision window, and room to fold alarmed days
+BEFORE_TERM = 120  # days of the predecessor term put before the term's own, so that baselines cross a renewal
+
+
+class UsageColumns(Protocol):
+    """One contract's newest readings as known at a snapshot, as said: every figure in its own reading's unit."""
+
+    @property
+    def days(self) -> Days:
+        """Ordinals of the days with a summary, ascending (n)."""
+
+    @property
+    def units(self) -> Sequence[Unit]:
+        """Unit of each summary (n)."""
+
+    @property
+    def unique(self) -> Floats:
+        """`totalUniqueArea` of each summary (n)."""
+
+    @property
+    def user_sum(self) -> Floats:
+        """Sum of the users' areas of each summary (n)."""
+
+    @property
+    def owner_days(self) -> Days:
+        """Ordinals of the organisation's range days, ascending (m)."""
+
+    @property
+    def owner_units(self) -> Sequence[Unit]:
+        """Unit of each range day (m)."""
+
+    @property
+    def owner_total(self) -> Floats:
+        """`totalArea` of each range day (m)."""
+
+    @property
+    def owner_daily(self) -> Floats:
+        """`dailyArea` of each range day (m)."""
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """Ids of all users ever seen in this term (U)."""
+
+    @property
+    def window_days(self) -> Days:
+        """Ordinals of the summary days that `user_areas` covers, ascending (w)."""
+
+    @property
+    def user_areas(self) -> Floats:
+        """Users' areas as said (U, w); NaN where the user was not in that day's summary."""
+
+    @property
+    def user_first_on(self) -> Days:
+        """Ordinal of each user's first day with use in this term (U); 0 never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermUsage:
+    """One term with its stored figures and what they were found to mean."""
+
+    contract: Contract
+    columns: UsageColumns
+    meaning: SummaryMeaning  # of the users' figures
+    unique_meaning: SummaryMeaning  # of `totalUniqueArea`
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    daily: Floats
+    total: Floats
+
+
+def build_history(
+    *,
+    term: TermUsage,
+    predecessor: TermUsage | None,
+    snapshot_id: int,
+    fetched_at: datetime,
+    names: Mapping[str, str],
+    max_lag: timedelta = timedelta(days=1),
+) -> History:
+    """Build the History of `term` as known at one snapshot; `names` maps user ids to what a person calls them."""
+    today = fetched_at.date()
+    columns = term.columns
+    unit = _unit(columns)
+    start_on = min(term.contract.start_at.date(), today)
+    first_on = start_on if predecessor is None else _first_before(predecessor, start_on)
+    size = (today - first_on).days + 1
+    term_index = (start_on - first_on).days
+
+    billed, unique = _contract_series(term, unit, start_on, size - term_index)
+    if predecessor is not None and term_index:
+        before_billed, before_unique = _contract_series(predecessor, unit, first_on, term_index)
+        billed, unique = _joined(before_billed, billed), _joined(before_unique, unique)
+    # Days of the user window are always the last ones of the axis, so that both end today.
+    width = min(USER_WINDOW, size)
+    users, first_seen, user_total, user_daily = _users(term, predecessor, unit, today, width)
+    newest = _newest_day(columns, today)
+    return History(
+        contract=term.contract,
+        snapshot_id=snapshot_id,
+        fetched_at=fetched_at,
+        fresh=newest is not None and today - newest <= max_lag,
+        unit=unit,
+        meaning=term.meaning,
+        today=today,
+        first_on=first_on,
+        term_index=term_index,
+        billed_daily=billed.daily,
+        billed_total=billed.total,
+        unique_daily=unique.daily,
+        unique_total=unique.total,
+        total_is_lower_bound=_has_vanished_users(columns, today) or _has_holes(term, start_on, today),
+        users=tuple(LeafUser(id=user, name=names.get(user)) for user in users),
+        user_first_on=first_seen,
+        user_total=user_total,
+        user_daily=user_daily,
+    )
+
+
+# ------------------------------------------------------------------ the contract's figures
+def _unit(columns: UsageColumns) -> Unit:
+    if len(columns.units):
+        return columns.units[-1]
+    return columns.owner_units[-1] if len(columns.owner_units) else Unit.ACRE
+
+
+def _first_before(predecessor: TermUsage, start_on: date) -> date:
+    return max(predecessor.contract.start_at.date(), start_on - timedelta(days=BEFORE_TERM))
+
+
+def _newest_day(columns: UsageColumns, today: date) -> date | None:
+    known = columns.days[columns.days <= today.toordinal()]
+    return date.fromordinal(int(known[-1])) if len(known) else None
+
+
+def _contract_series(term: TermUsage, unit: Unit, first_on: date, size: int) -> tuple[_Series, _Series]:
+    """Return the billed and the unique series over `size` days from `first_on`, in `unit`."""
+    columns = term.columns
+    offset = (first_on - term.contract.start_at.date()).days
+    whole = size + max(0, offset)
+    start = first_on - timedelta(days=max(0, offset))
+    users = _place(columns.days, columns.user_sum, columns.units, unit, start, whole)
+    unique = _place(columns.days, columns.unique, columns.units, unit, start, whole)
+    owner_daily = _place(columns.owner_days, columns.owner_daily, columns.owner_units, unit, start, whole)
+    owner_total = _place(columns.owner_days, columns.owner_total, columns.owner_units, unit, start, whole)
+    billed = _by_meaning(users, term.meaning)
+    said = _by_meaning(unique, term.unique_meaning)
+    # The range says daily and cumulative figures apart, so it is preferred day by day; a summary fills the idle days
+    # that ranges may leave out.
+    unique_daily = np.where(np.isnan(owner_daily), said.daily, owner_daily)
+    unique_total = np.where(np.isnan(said.total), owner_total, said.total)
+    return (
+        _Series(billed.daily[-size:], billed.total[-size:]),
+        _Series(unique_daily[-size:], unique_total[-size:]),
+    )
+
+
+def _place(days: Days, values: Floats, units: Sequence[Unit], unit: Unit, first_on: date, size: int) -> Floats:
+    """Put converted values on an axis of `size` days from `first_on`; days without one are NaN."""
+    axis = np.full(size, np.nan)
+    if len(days):
+        scale = np.array([factor(source, unit) for source in units])
+        index = days - first_on.toordinal()
+        inside = (index >= 0) & (index < size)
+        axis[index[inside]] = values[inside] * scale[inside]
+    return axis
+
+
+def _by_meaning(said: Floats, meaning: SummaryMeaning) -> _Series:
+    """Derive daily and cumulative figures over a term that begins at index 0."""
+    if meaning is SummaryMeaning.CUMULATIVE:
+        before = np.concatenate(([0.0], said[:-1]))
+        return _Series(said - before, said)
+    if meaning is SummaryMeaning.DAILY:
+        total = np.nancumsum(said)
+        total[np.isnan(said)] = np.nan
+        return _Series(said, total)
+    unknown = np.full_like(said, np.nan)
+    return _Series(unknown, unknown)
+
+
+def _joined(before: _Series, after: _Series) -> _Series:
+    return _Series(np.concatenate((before.daily, after.daily)), np.concatenate((before.total, after.total)))
+
+
+def _has_holes(term: TermUsage, start_on: date, today: date) -> bool:
+    """Say whether a sum of daily figures misses days; cumulative figures carry what a missing day brought."""
+    if term.meaning is not SummaryMeaning.DAILY:
+        return False
+    newest = _newest_day(term.columns, today)
+    if newest is None:
+        return True
+    expected = (newest - start_on).days + 1
+    return int((term.columns.days >= start_on.toordinal()).sum()) < expected
+
+
+def _has_vanished_users(columns: UsageColumns, today: date) -> bool:
+    """Say whether users with use are missing from the newest summary: absence proves no smaller total."""
+    if columns.user_areas.shape[1] < 2 or columns.window_days[-1] > today.toordinal():
+        return False
+    gone = np.isnan(columns.user_areas[:, -1])
+    before = columns.user_areas[:, :-1]
+    return bool((gone & (np.nan_to_num(before) > 0).any(axis=1)).any())
+
+
+# ------------------------------------------------------------------ the users' figures
+def _users(
+    term: TermUsage, predecessor: TermUsage | None, unit: Unit, today: date, width: int
+) -> tuple[tuple[str, ...], Days, Floats, Floats]:
+    """Return user ids (U), first days with use (U), totals (U) and daily figures (U, width) of the term's users."""
+    columns = term.columns
+    order = sorted(range(len(columns.user_ids)), key=columns.user_ids.__getitem__)
+    ids = tuple(columns.user_ids[index] for index in order)
+    first_seen = columns.user_first_on[order]
+    if not term.meaning.known:
+        return ids, first_seen, np.full(len(ids), np.nan), np.full((len(ids), width), np.nan)
+    daily, total = _user_series(columns, term.meaning, unit, term.contract.start_at.date(), today, width)
+    daily, total = daily[order], total[order]
+    if predecessor is not None and predecessor.meaning.known:
+        _fill_before(daily, ids, predecessor, unit, term.contract.start_at.date(), today)
+        first_seen = _seen_before(first_seen, ids, predecessor)
+    return ids, first_seen, total, daily
+
+
+def _user_series(
+    columns: UsageColumns, meaning: SummaryMeaning, unit: Unit, start_on: date, today: date, width: int
+) -> tuple[Floats, Floats]:
+    """Return daily figures (U, width) up to `today` and totals (U) of one term's users, in the columns' order."""
+    scale = _window_scale(columns, unit)
+    areas = columns.user_areas * scale
+    count = len(columns.user_ids)
+    first = today.toordinal() - width + 1
+    daily = np.full((count, width), np.nan)
+    if not areas.shape[1]:
+        return daily, np.full(count, np.nan)
+    if meaning is SummaryMeaning.DAILY:
+        said = np.nan_to_num(areas)  # idle users may be left out of a day's own figures
+        steps, step_days, total = said, columns.window_days, said.sum(axis=1)
+    else:
+        known = _zero_before_first(areas, columns)
+        total = _last_known(known)
+        steps, step_days = _differences(known, columns.window_days, start_on)
+    index = step_days - first
+    inside = (index >= 0) & (index < width)
+    daily[:, index[inside]] = steps[:, inside]
+    return daily, total
+
+
+def _window_scale(columns: UsageColumns, unit: Unit) -> Floats:
+    unit_of = dict(zip(columns.days.tolist(), columns.units, strict=True))
+    return np.array([factor(unit_of[day], unit) for day in columns.window_days.tolist()])
+
+
+def _zero_before_first(areas: Floats, columns: UsageColumns) -> Floats:
+    """A user with no use yet may be left out of a summary: that is a zero; left out later it is unknown."""
+    seen = columns.user_first_on[:, None]
+    before = (seen == 0) | (columns.window_days[None, :] < seen)
+    return np.where(np.isnan(areas) & before, 0.0, areas)
+
+
+def _last_known(areas: Floats) -> Floats:
+    """Return each row's last finite value (NaN where there is none)."""
+    known = ~np.isnan(areas)
+    last = areas.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
+    values: Floats = areas[np.arange(len(areas)), last]
+    return values
+
+
+def _differences(known: Floats, days: Days, start_on: date) -> tuple[Floats, Days]:
+    """Return day-to-day differences of cumulative figures and their days; only over neighbouring days."""
+    before = np.full_like(known, np.nan)
+    neighbour = np.concatenate(([False], np.diff(days) == 1))
+    before[:, neighbour] = known[:, np.flatnonzero(neighbour) - 1]
+    before[:, days == start_on.toordinal()] = 0.0
+    return known - before, days
+
+
+def _fill_before(
+    daily: Floats, ids: tuple[str, ...], predecessor: TermUsage, unit: Unit, start_on: date, today: date
+) -> None:
+    """Put the predecessor's daily figures of the same users into the days before the term, in place."""
+    width = daily.shape[1]
+    older, _ = _user_series(
+        predecessor.columns, predecessor.meaning, unit, predecessor.contract.start_at.date(), today, width
+    )
+    row_of = {user: row for row, user in enumerate(predecessor.columns.user_ids)}
+    columns = max(0, width - ((today - start_on).days + 1))
+    if not columns:
+        return
+    for row, user in enumerate(ids):
+        daily[row, :columns] = older[row_of[user], :columns] if user in row_of else 0.0
+
+
+def _seen_before(first_seen: Days, ids: tuple[str, ...], predecessor: TermUsage) -> Days:
+    """A user of the last term is no newcomer in this one: take the earlier first day."""
+    older = dict(zip(predecessor.columns.user_ids, predecessor.columns.user_first_on.tolist(), strict=True))
+    return np.array(
+        [older.get(user) or seen for user, seen in zip(ids, first_seen.tolist(), strict=True)], dtype=np.int64
+    )
