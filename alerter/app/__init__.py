@@ -1,0 +1,1 @@
+"""What the daemon does: polling, cycles, delivery, and everything that wires the parts together."""
