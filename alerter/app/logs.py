@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import re
 import sys
@@ -66,12 +67,17 @@ class LineFormatter(logging.Formatter):
 
     def __init__(self, style: str, *, journal: bool = False) -> None:
         super().__init__()
-        self._render = _json if style == "json" else _logfmt
+        self._json = style == "json"
         self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without a line feed."""
-        line = self._render(dict(_bounded(self._items(record))))
+        if self._json:
+            parts = _rendered(self._items(record), _json_value)
+            line = "{" + ", ".join(f'"{key}": {text}' for key, text in parts.items()) + "}"
+        else:
+            parts = _rendered(self._items(record), _logfmt_value)
+            line = " ".join(f"{key}={text}" for key, text in parts.items())
         return f"<{_priority(record.levelno)}>{line}" if self._journal else line
 
     def _items(self, record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
@@ -142,6 +148,8 @@ def _remember() -> Callable[[], None]:
         sys.excepthook, threading.excepthook = hooks
         root.handlers = handlers
         root.setLevel(level)
+        for foreign in _handlers_elsewhere():
+            foreign.filters = [one for one in foreign.filters if not isinstance(one, RedactingFilter)]
         for name, former in levels.items():
             logging.getLogger(name).setLevel(former)
 
@@ -194,37 +202,35 @@ def _exception(record: logging.LogRecord) -> tuple[str, str]:
     return getattr(record, "error", ""), record.exc_text or ""
 
 
-def _bounded(items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Shorten long values and leave out what would make the line too long, saying how many under `cut`."""
+def _rendered(items: Iterable[tuple[str, Any]], render: Callable[[Any], str]) -> dict[str, str]:
+    """Render the values, shortened; leave out what would make the line too long and say how many under `cut`."""
+    parts: dict[str, str] = {}
     left, cut = _LINE_LENGTH, 0
-    for key, raw in items:
-        value = _plain(raw, _TRACE_LENGTH if key == "trace" else _VALUE_LENGTH)
-        left -= len(key) + len(json.dumps(value)) + 2  # ASCII-only JSON is never shorter than what is written
-        if left > 0:
-            yield key, value
+    for key, value in items:
+        text = render(_plain(value, _TRACE_LENGTH if key == "trace" else _VALUE_LENGTH))
+        size = len(key) + len(text.encode("utf-8", "replace")) + 6
+        if size <= left:
+            parts[key], left = text, left - size
         else:
             cut += 1
-    if cut:
-        yield "cut", cut
+    return parts | {"cut": str(cut)} if cut else parts
 
 
 def _plain(value: Any, length: int) -> Any:
-    if value is None or isinstance(value, bool | int):
-        return value if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 10**30 else "a huge number"
     if isinstance(value, float):
-        return value if value - value == 0 else str(value)  # NaN and the infinities are no JSON
+        return value if math.isfinite(value) else str(value)  # JSON has no NaN
     if isinstance(value, list | tuple | dict):
         value = json.dumps(value, ensure_ascii=False, default=str)
     text = str(value)
     return text if len(text) <= length else f"{text[:length]}… ({len(text) - length} more)"
 
 
-def _json(items: Mapping[str, Any]) -> str:
-    return json.dumps(items)
-
-
-def _logfmt(items: Mapping[str, Any]) -> str:
-    return " ".join(f"{key}={_logfmt_value(value)}" for key, value in items.items())
+def _json_value(value: Any) -> str:
+    return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def _logfmt_value(value: Any) -> str:
@@ -236,6 +242,10 @@ def _logfmt_value(value: Any) -> str:
 
 
 def _escape(text: str) -> str:
-    """Keep what prints, in any script, and spell out the rest: controls, line separators, direction marks, surrogates."""
+    """Keep what prints, in any script; spell out controls, line separators, direction marks and surrogates."""
     short = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
-    return "".join(short.get(char) or (char if char.isprintable() else f"\\u{{{ord(char):x}}}") for char in text)
+    return "".join(short.get(char) or (char if char.isprintable() else _code(ord(char))) for char in text)
+
+
+def _code(point: int) -> str:
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
