@@ -92,6 +92,25 @@ class _Series:
     total: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """`size` consecutive days from `first_on`, every area in `unit`."""
+
+    first_on: date
+    size: int
+    unit: Unit
+
+    def place(self, days: Days, values: Floats, units: Sequence[Unit]) -> Floats:
+        """Put converted values on the axis; days without one are NaN."""
+        axis = np.full(self.size, np.nan)
+        if len(days):
+            scale = np.array([factor(source, self.unit) for source in units])
+            index = days - self.first_on.toordinal()
+            inside = (index >= 0) & (index < self.size)
+            axis[index[inside]] = values[inside] * scale[inside]
+        return axis
+
+
 def build_history(
     *,
     term: TermUsage,
@@ -159,13 +178,13 @@ def _newest_day(columns: UsageColumns, today: date) -> date | None:
 def _contract_series(term: TermUsage, unit: Unit, first_on: date, size: int) -> tuple[_Series, _Series]:
     """Return the billed and the unique series over `size` days from `first_on`, in `unit`."""
     columns = term.columns
-    offset = (first_on - term.contract.start_at.date()).days
-    whole = size + max(0, offset)
-    start = first_on - timedelta(days=max(0, offset))
-    users = _place(columns.days, columns.user_sum, columns.units, unit, start, whole)
-    unique = _place(columns.days, columns.unique, columns.units, unit, start, whole)
-    owner_daily = _place(columns.owner_days, columns.owner_daily, columns.owner_units, unit, start, whole)
-    owner_total = _place(columns.owner_days, columns.owner_total, columns.owner_units, unit, start, whole)
+    # Totals count from the term's start, so the axis begins there even if only a later part is asked for.
+    offset = max(0, (first_on - term.contract.start_at.date()).days)
+    axis = _Axis(first_on - timedelta(days=offset), size + offset, unit)
+    users = axis.place(columns.days, columns.user_sum, columns.units)
+    unique = axis.place(columns.days, columns.unique, columns.units)
+    owner_daily = axis.place(columns.owner_days, columns.owner_daily, columns.owner_units)
+    owner_total = axis.place(columns.owner_days, columns.owner_total, columns.owner_units)
     billed = _by_meaning(users, term.meaning)
     said = _by_meaning(unique, term.unique_meaning)
     # The range says daily and cumulative figures apart, so it is preferred day by day; a summary fills the idle days
@@ -176,17 +195,6 @@ def _contract_series(term: TermUsage, unit: Unit, first_on: date, size: int) -> 
         _Series(billed.daily[-size:], billed.total[-size:]),
         _Series(unique_daily[-size:], unique_total[-size:]),
     )
-
-
-def _place(days: Days, values: Floats, units: Sequence[Unit], unit: Unit, first_on: date, size: int) -> Floats:
-    """Put converted values on an axis of `size` days from `first_on`; days without one are NaN."""
-    axis = np.full(size, np.nan)
-    if len(days):
-        scale = np.array([factor(source, unit) for source in units])
-        index = days - first_on.toordinal()
-        inside = (index >= 0) & (index < size)
-        axis[index[inside]] = values[inside] * scale[inside]
-    return axis
 
 
 def _by_meaning(said: Floats, meaning: SummaryMeaning) -> _Series:
@@ -237,34 +245,33 @@ def _users(
     first_seen = columns.user_first_on[order]
     if not term.meaning.known:
         return ids, first_seen, np.full(len(ids), np.nan), np.full((len(ids), width), np.nan)
-    daily, total = _user_series(columns, term.meaning, unit, term.contract.start_at.date(), today, width)
+    window = _Axis(today - timedelta(days=width - 1), width, unit)
+    daily, total = _user_series(term, window)
     daily, total = daily[order], total[order]
     if predecessor is not None and predecessor.meaning.known:
-        _fill_before(daily, ids, predecessor, unit, term.contract.start_at.date(), today)
+        before = max(0, (term.contract.start_at.date() - window.first_on).days)
+        _fill_before(daily[:, :before], ids, predecessor, window)
         first_seen = _seen_before(first_seen, ids, predecessor)
     return ids, first_seen, total, daily
 
 
-def _user_series(
-    columns: UsageColumns, meaning: SummaryMeaning, unit: Unit, start_on: date, today: date, width: int
-) -> tuple[Floats, Floats]:
-    """Return daily figures (U, width) up to `today` and totals (U) of one term's users, in the columns' order."""
-    scale = _window_scale(columns, unit)
-    areas = columns.user_areas * scale
+def _user_series(term: TermUsage, window: _Axis) -> tuple[Floats, Floats]:
+    """Return daily figures (U, window) and totals (U) of one term's users, in the columns' order."""
+    columns = term.columns
+    areas = columns.user_areas * _window_scale(columns, window.unit)
     count = len(columns.user_ids)
-    first = today.toordinal() - width + 1
-    daily = np.full((count, width), np.nan)
+    daily = np.full((count, window.size), np.nan)
     if not areas.shape[1]:
         return daily, np.full(count, np.nan)
-    if meaning is SummaryMeaning.DAILY:
+    if term.meaning is SummaryMeaning.DAILY:
         said = np.nan_to_num(areas)  # idle users may be left out of a day's own figures
         steps, step_days, total = said, columns.window_days, said.sum(axis=1)
     else:
         known = _zero_before_first(areas, columns)
         total = _last_known(known)
-        steps, step_days = _differences(known, columns.window_days, start_on)
-    index = step_days - first
-    inside = (index >= 0) & (index < width)
+        steps, step_days = _differences(known, columns.window_days, term.contract.start_at.date())
+    index = step_days - window.first_on.toordinal()
+    inside = (index >= 0) & (index < window.size)
     daily[:, index[inside]] = steps[:, inside]
     return daily, total
 
@@ -298,20 +305,12 @@ def _differences(known: Floats, days: Days, start_on: date) -> tuple[Floats, Day
     return known - before, days
 
 
-def _fill_before(
-    daily: Floats, ids: tuple[str, ...], predecessor: TermUsage, unit: Unit, start_on: date, today: date
-) -> None:
-    """Put the predecessor's daily figures of the same users into the days before the term, in place."""
-    width = daily.shape[1]
-    older, _ = _user_series(
-        predecessor.columns, predecessor.meaning, unit, predecessor.contract.start_at.date(), today, width
-    )
+def _fill_before(daily: Floats, ids: tuple[str, ...], predecessor: TermUsage, window: _Axis) -> None:
+    """Put the predecessor's daily figures of the same users into the days before the term (U, days), in place."""
+    older, _ = _user_series(predecessor, window)
     row_of = {user: row for row, user in enumerate(predecessor.columns.user_ids)}
-    columns = max(0, width - ((today - start_on).days + 1))
-    if not columns:
-        return
     for row, user in enumerate(ids):
-        daily[row, :columns] = older[row_of[user], :columns] if user in row_of else 0.0
+        daily[row] = older[row_of[user], : daily.shape[1]] if user in row_of else 0.0
 
 
 def _seen_before(first_seen: Days, ids: tuple[str, ...], predecessor: TermUsage) -> Days:

@@ -1,0 +1,259 @@
+"""Evaluate what a poll stored and commit everything that follows from it in ONE transaction.
+
+1. every complete snapshot past the contract's cursor, in order; 2. the rules that watch the clock; 3. alerts whose rule
+or term is gone; 4. per recipient what is to be said, as messages in the outbox; 5. the cursor.  A crash anywhere before
+the commit leaves the cursor where it was, and the next cycle does the same again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from alerter.app.compose import Composer
+from alerter.app.load import load_history, successor_of
+from alerter.core.alerts import Life, advance, close, decide, fingerprint
+from alerter.core.area import Area
+from alerter.core.evaluate import evaluate
+from alerter.core.model import Contract, Finding, History, Settling
+from alerter.core.routing import Route, Silence, routed, why_suppressed
+from alerter.core.rules.base import EvalContext, Rule
+from alerter.core.states import Alert, Notice, Status, Transition
+from alerter.store import Claim, Store, StoredContract, Tx
+
+log = logging.getLogger("alerter.cycle")
+
+CLOCKED = frozenset({"contract_end"})  # kinds that follow from the calendar and need no fresh answer
+OVER = frozenset({Status.INACTIVE, Status.CLOSED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """A contract's cap and where it was written."""
+
+    area: Area | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleSettings:
+    """The parts of a config that a cycle needs; `recipients` maps a channel to the ids of its recipients."""
+
+    rules: tuple[Rule, ...]
+    routes: tuple[Route, ...]
+    recipients: Mapping[str, tuple[str, ...]]
+    settling: Settling = field(default_factory=Settling)
+    storm_max: int = 20
+    caps: tuple[tuple[object, Area, str], ...] = ()  # (Match, cap, where), first match wins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleOutcome:
+    """What one cycle did."""
+
+    snapshots: int
+    transitions: tuple[Transition, ...]
+    messages: int
+    firing: int
+
+
+class Cycle:
+    """One evaluation of one account; make a new one for every cycle."""
+
+    def __init__(self, *, tx: Tx, account: str, settings: CycleSettings, composer: Composer, now: datetime) -> None:
+        self._tx = tx
+        self._account = account
+        self._settings = settings
+        self._composer = composer
+        self._now = now
+        self._alerts: dict[str, Alert] = {}
+        self._touched: set[str] = set()
+        self._transitions: list[Transition] = []
+        self._contracts: dict[tuple[str, str], Contract] = {}
+        self._snapshots = 0
+        self._rules = {rule.id: rule for rule in settings.rules}
+
+    def run(self) -> CycleOutcome:
+        """Do all five steps inside the given transaction."""
+        terms = self._tx.usage.contracts(self._account)
+        names = self._tx.usage.user_names(self._account)
+        for alert in self._tx.alerts.live():
+            if alert.account == self._account:
+                self._alerts[alert.fingerprint] = alert
+        for stored in terms:
+            self._contracts[stored.contract.id, stored.contract.period] = stored.contract
+            self._evaluate(stored, terms, names)
+        self._close_orphans(terms)
+        messages = self._speak()
+        self._tx.alerts.save(self._alerts[key] for key in sorted(self._touched))
+        self._tx.alerts.add_transitions(self._transitions)
+        firing = sum(alert.status is Status.FIRING for alert in self._alerts.values())
+        return CycleOutcome(
+            snapshots=self._snapshots, transitions=tuple(self._transitions), messages=messages, firing=firing
+        )
+
+    # -------------------------------------------------------------- 1 and 2: findings
+    def _evaluate(self, stored: StoredContract, terms: Sequence[StoredContract], names: Mapping[str, str]) -> None:
+        pending = self._tx.usage.snapshots(stored.key, stored.evaluated_up_to)
+        newest = pending[-1] if pending else self._tx.usage.newest_snapshot(stored.key)
+        if newest is None:
+            return
+        for snapshot in pending:
+            history = load_history(self._tx, stored, snapshot, terms=terms, names=names)
+            self._judge(stored, history, terms, snapshot.id, snapshot.fetched_at, clocked=False)
+            self._snapshots += 1
+        if not pending:
+            if not self._needs_clock(stored):
+                return
+            history = load_history(self._tx, stored, newest, terms=terms, names=names)
+        self._judge(stored, history, terms, int(self._now.timestamp()), self._now, clocked=True)
+        if pending:
+            self._tx.usage.mark_evaluated(stored.key, newest.id)
+
+    def _needs_clock(self, stored: StoredContract) -> bool:
+        return any(rule.kind in CLOCKED and rule.match.covers(stored.contract) for rule in self._settings.rules)
+
+    def _judge(
+        self,
+        stored: StoredContract,
+        history: History,
+        terms: Sequence[StoredContract],
+        snapshot_id: int,
+        now: datetime,
+        *,
+        clocked: bool,
+    ) -> None:
+        rules = [rule for rule in self._settings.rules if (rule.kind in CLOCKED) is clocked]
+        context = self._context(stored, history, terms, rules, now)
+        for finding in evaluate(rules, history, context):
+            self._advance(finding, snapshot_id, now)
+
+    def _context(
+        self,
+        stored: StoredContract,
+        history: History,
+        terms: Sequence[StoredContract],
+        rules: Iterable[Rule],
+        now: datetime,
+    ) -> EvalContext:
+        cap = cap_of(stored.contract, self._settings.caps)
+        activated = dict(self._tx.usage.activations(stored.key))
+        for rule in rules:
+            if rule.id not in activated and rule.match.covers(stored.contract):
+                activated[rule.id] = self._tx.usage.activate(rule.id, stored.key, history.today)
+        contract = stored.contract
+        watched = frozenset(
+            (alert.rule, alert.user_id, alert.window)
+            for alert in self._alerts.values()
+            if alert.contract_id == contract.id and alert.period == contract.period and alert.status not in OVER
+        )
+        return EvalContext(
+            now=now,
+            settling=self._settings.settling,
+            cap=cap.area,
+            cap_source=cap.source,
+            activated_on=activated,
+            watched=watched,
+            successor=successor_of(stored, terms) is not None,
+        )
+
+    def _advance(self, finding: Finding, snapshot_id: int, now: datetime) -> None:
+        rule = self._rules[finding.rule]
+        key = fingerprint(finding.rule, finding.subject.key, finding.period, finding.window)
+        before = self._alerts.get(key) or self._tx.alerts.load([key]).get(key)
+        life = Life(confirm=rule.confirm, resolve_confirm=rule.resolve_confirm, gap=rule.gap, revision=rule.revision)
+        moved = advance(before, finding, life=life, snapshot_id=snapshot_id, now=now)
+        if before is None and moved.alert.status is Status.INACTIVE:
+            return  # nothing was ever wrong here: no row
+        self._keep(moved.alert, moved.transitions)
+
+    def _keep(self, alert: Alert, transitions: Iterable[Transition] = ()) -> None:
+        self._alerts[alert.fingerprint] = alert
+        self._touched.add(alert.fingerprint)
+        self._transitions.extend(transitions)
+
+    # -------------------------------------------------------------- 3: what has lost its ground
+    def _close_orphans(self, terms: Sequence[StoredContract]) -> None:
+        by_period = {(one.contract.id, one.contract.period): one.contract for one in terms}
+        for alert in list(self._alerts.values()):
+            reason = self._why_close(alert, by_period)
+            if reason:
+                closed = close(alert, reason=reason, now=self._now)
+                self._keep(closed.alert, closed.transitions)
+
+    def _why_close(self, alert: Alert, contracts: Mapping[tuple[str, str], Contract]) -> str:
+        if alert.status is Status.CLOSED or not alert.contract_id:
+            return ""
+        contract = contracts.get((alert.contract_id, alert.period))
+        rule = self._rules.get(alert.rule)
+        if rule is None or contract is None or not rule.match.covers(contract):
+            return "rule_removed"
+        over_at = contract.end_at + self._settings.settling.revise if contract.end_at else None
+        return "period_ended" if over_at and self._now >= over_at else ""
+
+    # -------------------------------------------------------------- 4: messages
+    def _speak(self) -> int:
+        silences = self._tx.silences.active(self._now)
+        notices: list[tuple[Alert, Notice]] = []
+        for key in sorted(self._alerts):
+            notices.extend(self._decide(self._alerts[key], silences))
+        drafts = self._composer.drafts(notices, self._contracts, now=self._now, storm_max=self._settings.storm_max)
+        return sum(self._tx.outbox.enqueue(draft) for draft in drafts)
+
+    def _decide(self, alert: Alert, silences: Sequence[Silence]) -> list[tuple[Alert, Notice]]:
+        labels = alert_labels(alert)
+        channels = routed(self._settings.routes, labels)
+        to = [recipient for channel in channels for recipient in self._settings.recipients.get(channel, ())]
+        why = why_suppressed(labels, alert.level, silences, self._now)
+        decision = decide(alert, routed=to, suppressed=lambda _recipient: why, now=self._now)
+        if decision.alert != alert:
+            self._keep(decision.alert)
+        for recipient, reason in decision.reasons.items():
+            if reason not in ("nothing", ""):
+                fields = {"alert": alert.fingerprint, "rule": alert.rule, "recipient": recipient, "reason": reason}
+                log.info("action=notify_decided", extra={"fields": fields})
+        return [(decision.alert, notice) for notice in decision.notices]
+
+
+def alert_labels(alert: Alert) -> dict[str, str]:
+    """Return an alert's labels with the severity of the tier it has reached."""
+    labels = dict(alert.labels)
+    if alert.severity is not None:
+        labels["severity"] = alert.severity.value
+    return labels
+
+
+def cap_of(contract: Contract, caps: Iterable[tuple[object, Area, str]]) -> Cap:
+    """Return the config's first cap whose match covers the contract, else the API's own quota."""
+    for match, area, where in caps:
+        if match.covers(contract):  # type: ignore[attr-defined]
+            return Cap(area=area, source=where)
+    if contract.quota is not None:
+        return Cap(area=contract.quota, source="quota of the API")
+    return Cap(area=None, source="")
+
+
+def run_cycle(
+    store: Store,
+    claim: Claim,
+    *,
+    settings: CycleSettings,
+    composer: Composer,
+    now: datetime,
+) -> CycleOutcome:
+    """Run one cycle of the claimed account in one transaction; raise StaleClaim if the claim was lost."""
+    with store.write() as tx:
+        tx.accounts.check(claim, now)
+        outcome = Cycle(tx=tx, account=claim.account, settings=settings, composer=composer, now=now).run()
+    for transition in outcome.transitions:
+        fields = {
+            "alert": transition.fingerprint,
+            "from": transition.from_status.value,
+            "to": transition.to_status.value,
+            "level": transition.to_level,
+            "reason": transition.reason,
+        }
+        log.info("action=alert_moved", extra={"fields": fields})
+    return outcome
