@@ -76,6 +76,7 @@ class Alert:
     changed_at: datetime
     snapshot_id: int = 0  # the newest snapshot evaluated
     revision: str = ""  # of the rule that evaluated it
+    rule_changed: bool = False  # rule or cap changed since the level was last proved: a fall is then the change's doing
     acked_level: float | None = None
     close_reason: str = ""
     severity: Severity | None = None  # of the reached tier
