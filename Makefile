@@ -73,8 +73,8 @@ distclean: clean
 # ---------------------------------------------------------------- the environment
 $(BIN)/python:
 	@[ -n '$(PYTHON)' ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo 'alerter needs Python 3.11 or newer; the newest found here is' \
-			"$$(python3 --version 2>/dev/null || echo none). Elsewhere? make PYTHON=/path/to/python3.11" >&2; exit 1; }
+		echo "alerter needs Python 3.11 or newer, and python3 is $$(python3 --version 2>/dev/null || echo missing)." \
+			'Is there another one? make demo PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
 		echo 'This Python cannot make environments; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
