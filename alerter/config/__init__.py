@@ -1,0 +1,30 @@
+"""The config file: its schema, its reader, its example, and what the core makes of it."""
+
+from alerter.config.load import load_config, read_config
+from alerter.config.schema import (
+    AccountConfig,
+    ChannelConfig,
+    Config,
+    ContractConfig,
+    LogConfig,
+    MessagesConfig,
+    PollConfig,
+    RouteConfig,
+    json_schema,
+)
+from alerter.config.secrets import Secret
+
+__all__ = [
+    "AccountConfig",
+    "ChannelConfig",
+    "Config",
+    "ContractConfig",
+    "LogConfig",
+    "MessagesConfig",
+    "PollConfig",
+    "RouteConfig",
+    "Secret",
+    "json_schema",
+    "load_config",
+    "read_config",
+]

@@ -1,0 +1,154 @@
+"""What no single value can know: names used twice, routes to nowhere, entries that can never be reached.
+
+These look at the file as written, so that they speak even where other keys are wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from alerter.config.document import Document, Path
+from alerter.config.explain import unknown
+from alerter.config.matching import ALERT_LABELS
+from alerter.config.rule_schema import RULE_KINDS, default_rules
+from alerter.config.values import closest, globs_cover, parse_yes_no, shown
+from alerter.core.model import Severity
+
+
+def check_whole(document: Document) -> None:
+    """Add the problems that lie between the parts of a config to the document's."""
+    _check_kinds(document)
+    _check_unique(document, "accounts", "name", "account")
+    _check_unique(document, "rules", "id", "rule")
+    _check_previous_ids(document)
+    _check_contracts(document)
+    _check_routes(document)
+
+
+def _items(document: Document, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the mappings in the list under a top-level key, with their paths."""
+    items = document.root.get(key)
+    if isinstance(items, list):
+        for index, item in enumerate(items):
+            if isinstance(item, dict):
+                yield (key, index), item
+
+
+def _check_kinds(document: Document) -> None:
+    for path, rule in _items(document, "rules"):
+        kind = rule.get("kind")
+        if isinstance(kind, str) and kind not in RULE_KINDS:
+            near = closest(kind, RULE_KINDS) or f", expected one of {', '.join(RULE_KINDS)}"
+            document.complain((*path, "kind"), f"unknown kind {shown(kind)}{near}")
+
+
+def _check_unique(document: Document, section: str, key: str, what: str) -> None:
+    first: dict[str, int] = {}
+    for path, item in _items(document, section):
+        name = item.get(key)
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            document.complain((*path, key), f"another {what} is named {shown(name)} (line {first[name]})")
+        first.setdefault(name, document.place((*path, key))[0])
+
+
+def _rule_ids(document: Document) -> list[str]:
+    written = [str(rule["id"]) for _, rule in _items(document, "rules") if isinstance(rule.get("id"), str)]
+    return written or [rule["id"] for rule in default_rules()]
+
+
+def _check_previous_ids(document: Document) -> None:
+    ids = _rule_ids(document)
+    claimed: dict[str, int] = {}
+    for path, rule in _items(document, "rules"):
+        former = rule.get("previous_ids")
+        for index, name in enumerate(former if isinstance(former, list) else []):
+            place = (*path, "previous_ids", index)
+            if name in ids:
+                document.complain(place, f"{shown(name)} is the id of a rule that still exists")
+            elif isinstance(name, str) and name in claimed:
+                document.complain(place, f"{shown(name)} is a former name of another rule (line {claimed[name]})")
+            elif isinstance(name, str):
+                claimed[name] = document.place(place)[0]
+
+
+# ------------------------------------------------------------------ contracts
+def _check_contracts(document: Document) -> None:
+    entries = [(path, _globs_of(item.get("match", {}))) for path, item in _items(document, "contracts")]
+    for index, (path, match) in enumerate(entries):
+        for earlier, (_, other) in enumerate(entries[:index]):
+            if match is not None and other is not None and all(
+                globs_cover(other[key], match[key]) for key in ("account", "product", "region", "contract")
+            ):  # fmt: skip
+                place = (*path, "match") if "match" in document.at(path) else path
+                document.complain(place, f"is never reached: contracts[{earlier}] matches the same contracts first")
+                break
+
+
+def _globs_of(match: object) -> dict[str, tuple[str, ...]] | None:
+    """Return the globs of a contracts entry, or None where they cannot be read."""
+    if not isinstance(match, dict):
+        return None
+    globs: dict[str, tuple[str, ...]] = {}
+    for key in ("account", "product", "region", "contract"):
+        value = match.get(key, [])
+        items = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, str) for item in items):
+            return None
+        globs[key] = tuple(str(item) for item in items)
+    return globs
+
+
+# ------------------------------------------------------------------ routes
+def _check_routes(document: Document) -> None:
+    channels = document.root.get("channels")
+    names = [str(name) for name in channels] if isinstance(channels, dict) else []
+    labels = [*ALERT_LABELS, *(str(key) for _, rule in _items(document, "rules")
+                               if isinstance(rule.get("labels"), dict) for key in rule["labels"])]  # fmt: skip
+    routes = list(_items(document, "routes"))
+    for number, (path, route) in enumerate(routes):
+        last = number == len(routes) - 1
+        _check_targets(document, (*path, "to"), route.get("to"), names)
+        _check_labels(document, (*path, "match"), route.get("match"), labels)
+        if last and route.get("match"):
+            message = "the last route must match everything, so that nothing is lost; add one with only `to`"
+            document.complain((*path, "match"), message)
+        if not last and not route.get("match", {}) and not _goes_on(route.get("continue")):
+            document.complain(path, "matches everything, so the routes after it are never reached; add a match")
+
+
+def _goes_on(value: object) -> bool:
+    try:
+        return value is not None and parse_yes_no(value)
+    except ValueError:
+        return True
+
+
+def _check_targets(document: Document, path: Path, to: object, names: list[str]) -> None:
+    seen: set[str] = set()
+    for index, name in enumerate(to if isinstance(to, list) else []):
+        if not isinstance(name, str):
+            continue
+        if names and name not in names:
+            document.complain((*path, index), unknown(name, names, "channel"))
+        elif name in seen:
+            document.complain((*path, index), f"{shown(name)} is there already")
+        seen.add(name)
+
+
+def _check_labels(document: Document, path: Path, match: object, labels: list[str]) -> None:
+    closed = {"severity": [severity.value for severity in Severity], "kind": [*RULE_KINDS, "health"]}
+    for label, wanted in match.items() if isinstance(match, dict) else ():
+        if label not in labels:
+            near = closest(label, labels) or f"; there are {', '.join(labels)}"
+            document.complain((*path, label), f"no alert has the label {shown(label)}{near}", key=True)
+        items = wanted if isinstance(wanted, list) else [wanted]
+        for index, item in enumerate(items):
+            place = (*path, label, index) if isinstance(wanted, list) else (*path, label)
+            exact = item.removeprefix("!") if isinstance(item, str) else ""
+            if label in closed and exact and not re.search(r"[*?\[~]", exact) and exact not in closed[label]:
+                near = closest(exact, closed[label]) or f", expected {', '.join(closed[label])}"
+                document.complain(place, f"no alert has the {label} {shown(exact)}{near}")

@@ -1,0 +1,126 @@
+"""The `match:` blocks: of contracts, of rules, of routes."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import Annotated
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from alerter.config.base import Section, setting
+from alerter.config.values import SLUG, Globs, Steps, all_wrong, shown, why_bad_glob, wrong
+from alerter.core.model import Contract
+
+ALERT_LABELS = ("rule", "kind", "severity", "account", "product", "region", "contract", "user")
+
+
+class ContractMatch(Section):
+    """Which contracts are meant; a key that is left out matches everything."""
+
+    account: Globs = setting((), "Names of accounts.")
+    product: Globs = setting((), "Products, as the API spells them, e.g. OPERATIONS_FILE.")
+    region: Globs = setting((), "Regions; a contract without one has an empty region.")
+    contract: Globs = setting((), "Contract ids.")
+
+    def covers(self, contract: Contract) -> bool:
+        """Say whether `contract` is meant; globs are case-sensitive."""
+        pairs = (
+            (self.account, contract.account),
+            (self.product, contract.product),
+            (self.region, contract.region or ""),
+            (self.contract, contract.id),
+        )
+        return all(not globs or any(fnmatch.fnmatchcase(text, glob) for glob in globs) for globs, text in pairs)
+
+
+class RuleMatch(ContractMatch):
+    """Which contracts, and which of their users, a rule is about."""
+
+    user: Globs = setting((), "Leaf users, by id or by name.")
+
+
+# ------------------------------------------------------------------ labels of alerts
+Wanted = tuple[str, str]  # an operator (=, !=, =~, !~) and its value
+
+
+def parse_label_match(value: object) -> dict[str, Wanted]:
+    """Read a mapping of labels to wanted values as matchers: label to operator and value."""
+    if not isinstance(value, dict):
+        raise wrong("expected a mapping of labels to values, such as {severity: critical}")
+    wanted: dict[str, Wanted] = {}
+    problems: list[tuple[Steps, str]] = []
+    for label, item in value.items():
+        if isinstance(item, tuple):  # a matcher already
+            wanted[label] = item
+            continue
+        found, bad = _parse_wanted(item)
+        problems += [((label, *steps), message) for steps, message in bad]
+        if not SLUG.fullmatch(label):
+            problems.append(((label,), f"{shown(label)} cannot be a label"))
+        if found:
+            wanted[label] = found
+    if problems:
+        raise all_wrong(problems)
+    return wanted
+
+
+def _parse_wanted(item: object) -> tuple[Wanted | None, list[tuple[Steps, str]]]:
+    if not isinstance(item, list):
+        why = _why_no_value(item)
+        return (None, [((), why)]) if why else (_one_wanted(str(item)), [])
+    bad: list[tuple[Steps, str]] = [((index,), why) for index, one in enumerate(item) if (why := _why_no_value(one))]
+    bad += [((index,), "an item of a list cannot start with !; put the ! in a route of its own")
+            for index, one in enumerate(item) if isinstance(one, str) and one.startswith("!")]  # fmt: skip
+    if not item:
+        bad.append(((), "is an empty list; leave the label out to match everything"))
+    if bad:
+        return None, bad
+    if len(item) == 1:
+        return _one_wanted(str(item[0])), []
+    return ("=~", "|".join(f"(?:{_regex_of(str(one))})" for one in item)), []
+
+
+def _why_no_value(item: object) -> str:
+    if item is None or isinstance(item, (dict, list)):
+        return f"expected text or a list of texts, found {'nothing' if item is None else 'a nested value'}"
+    text = str(item).removeprefix("!")
+    if not text.startswith("~"):
+        bad = why_bad_glob(text)
+        return f"the glob {shown(item)} {bad}" if bad else ""
+    try:
+        re.compile(text[1:])
+    except re.error as error:
+        return f"{shown(item)} is not a regular expression: {error.msg}"
+    return ""
+
+
+def _one_wanted(text: str) -> Wanted:
+    negated = text.startswith("!")
+    text = text.removeprefix("!")
+    if text.startswith("~") or re.search(r"[*?\[]", text):
+        return "!~" if negated else "=~", _regex_of(text)
+    return "!=" if negated else "=", text
+
+
+def _regex_of(text: str) -> str:
+    """Return an unanchored regular expression for one exact text, glob or `~regex`."""
+    if text.startswith("~"):
+        return text[1:]
+    if not re.search(r"[*?\[]", text):
+        return re.escape(text)
+    return re.sub(r"\\[zZ]$", "", fnmatch.translate(text))
+
+
+LabelMatch = Annotated[
+    dict[str, Wanted],
+    PlainValidator(parse_label_match),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]
+            },
+        }
+    ),
+]
