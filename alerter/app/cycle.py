@@ -8,8 +8,8 @@ the commit leaves the cursor where it was, and the next cycle does the same agai
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from alerter.app.compose import Composer
@@ -17,7 +17,7 @@ from alerter.app.load import load_history, successor_of
 from alerter.core.alerts import Life, advance, close, decide, fingerprint
 from alerter.core.area import Area
 from alerter.core.evaluate import evaluate
-from alerter.core.model import Contract, Finding, History, Settling
+from alerter.core.model import Contract, Finding, History, Settling, subject_key
 from alerter.core.routing import Route, Silence, routed, why_suppressed
 from alerter.core.rules.base import EvalContext, Rule
 from alerter.core.states import Alert, Notice, Status, Transition
@@ -37,6 +37,11 @@ class Cap:
     source: str
 
 
+def quota_of(contract: Contract) -> Cap:
+    """Return the cap that the API itself names, if it does."""
+    return Cap(area=contract.quota, source="quota of the API" if contract.quota is not None else "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleSettings:
     """The parts of a config that a cycle needs; `recipients` maps a channel to the ids of its recipients."""
@@ -46,7 +51,9 @@ class CycleSettings:
     recipients: Mapping[str, tuple[str, ...]]
     settling: Settling = field(default_factory=Settling)
     storm_max: int = 20
-    caps: tuple[tuple[object, Area, str], ...] = ()  # (Match, cap, where), first match wins
+    cap_of: Callable[[Contract], Cap] = quota_of
+    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # account -> user id -> name
+    renamed: Mapping[str, str] = field(default_factory=dict)  # a rule's former id -> its id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +85,11 @@ class Cycle:
     def run(self) -> CycleOutcome:
         """Do all five steps inside the given transaction."""
         terms = self._tx.usage.contracts(self._account)
-        names = self._tx.usage.user_names(self._account)
+        names = {**self._tx.usage.user_names(self._account), **self._settings.aliases.get(self._account, {})}
         for alert in self._tx.alerts.live():
             if alert.account == self._account:
                 self._alerts[alert.fingerprint] = alert
+        self._carry_over_renamed()
         for stored in terms:
             self._contracts[stored.contract.id, stored.contract.period] = stored.contract
             self._evaluate(stored, terms, names)
@@ -93,6 +101,21 @@ class Cycle:
         return CycleOutcome(
             snapshots=self._snapshots, transitions=tuple(self._transitions), messages=messages, firing=firing
         )
+
+    def _carry_over_renamed(self) -> None:
+        """A rule with a new id takes its alerts along, as they are: nobody is told anything for it."""
+        for alert in list(self._alerts.values()):
+            new_id = self._settings.renamed.get(alert.rule)
+            if new_id is None or alert.rule in self._rules or alert.status is Status.CLOSED:
+                continue
+            key = fingerprint(
+                new_id, subject_key(alert.account, alert.contract_id, alert.user_id), alert.period, alert.window
+            )
+            if key not in self._alerts and not self._tx.alerts.load([key]):
+                labels = {**alert.labels, "rule": new_id}
+                self._keep(replace(alert, fingerprint=key, rule=new_id, labels=labels))
+            gone = replace(alert, status=Status.CLOSED, close_reason="rule_renamed", told={}, changed_at=self._now)
+            self._keep(gone)
 
     # -------------------------------------------------------------- 1 and 2: findings
     def _evaluate(self, stored: StoredContract, terms: Sequence[StoredContract], names: Mapping[str, str]) -> None:
@@ -138,7 +161,7 @@ class Cycle:
         rules: Iterable[Rule],
         now: datetime,
     ) -> EvalContext:
-        cap = cap_of(stored.contract, self._settings.caps)
+        cap = self._settings.cap_of(stored.contract)
         activated = dict(self._tx.usage.activations(stored.key))
         for rule in rules:
             if rule.id not in activated and rule.match.covers(stored.contract):
@@ -223,16 +246,6 @@ def alert_labels(alert: Alert) -> dict[str, str]:
     if alert.severity is not None:
         labels["severity"] = alert.severity.value
     return labels
-
-
-def cap_of(contract: Contract, caps: Iterable[tuple[object, Area, str]]) -> Cap:
-    """Return the config's first cap whose match covers the contract, else the API's own quota."""
-    for match, area, where in caps:
-        if match.covers(contract):  # type: ignore[attr-defined]
-            return Cap(area=area, source=where)
-    if contract.quota is not None:
-        return Cap(area=contract.quota, source="quota of the API")
-    return Cap(area=None, source="")
 
 
 def run_cycle(

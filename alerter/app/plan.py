@@ -7,15 +7,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from alerter.app.clock import Clock
 from alerter.app.compose import Composer
-from alerter.app.cycle import CycleSettings
+from alerter.app.cycle import Cap, CycleSettings, quota_of
 from alerter.app.poll import PollSettings
 from alerter.app.ports import UsageSource
-from alerter.config import AccountConfig, Config, build_caps, build_routes, build_rules
-from alerter.core.model import Settling, SummaryMeaning
+from alerter.config import AccountConfig, Config, build_routes, build_rules
+from alerter.core.model import Contract, Settling, SummaryMeaning
 from alerter.errors import ConfigError, Problem
 from alerter.leaf import CallRecord, LeafClient, Password, Token
 from alerter.notify import Channel, MessageSettings, Renderer, check_templates, open_channel
@@ -83,7 +84,9 @@ def build_plan(config: Config, *, clock: Clock, stop: threading.Event, beat: Cal
             recipients=recipients,
             settling=_settling(config),
             storm_max=config.storm_max,
-            caps=build_caps(config),
+            cap_of=partial(cap_of, config),
+            aliases={account.name: account.aliases for account in config.accounts},
+            renamed={old: rule.id for rule in config.rules for old in rule.previous_ids},
         ),
         composer=Composer(
             channel_of={recipient: name for name, ids in recipients.items() for recipient in ids},
@@ -95,6 +98,21 @@ def build_plan(config: Config, *, clock: Clock, stop: threading.Event, beat: Cal
         polls={account.name: _poll_settings(account, config) for account in config.accounts},
         calls=calls,
     )
+
+
+def cap_of(config: Config, contract: Contract) -> Cap:
+    """Return the cap of the first `contracts` entry that matches, else the API's own quota."""
+    found = config.contract_entry(contract)
+    if found is not None and found[1].cap is not None:
+        return Cap(area=found[1].cap, source=f"{found[0]}.cap")
+    return quota_of(contract)
+
+
+def configured_meaning(config: Config, contract: Contract) -> SummaryMeaning | None:
+    """Return what the config says that this contract's summaries mean, None to find it out."""
+    found = config.contract_entry(contract)
+    means = found[1].summary_means if found is not None else "auto"
+    return None if means == "auto" else SummaryMeaning(means)
 
 
 def build_renderer(config: Config) -> Renderer:
@@ -150,7 +168,7 @@ def _poll_settings(account: AccountConfig, config: Config) -> PollSettings:
         threads=config.poll.threads,
         backfill_rate=rate,
         names=account.names,
-        summary_means=tuple((one.match, SummaryMeaning(one.summary_means)) for one in build_meanings(config)),
+        summary_means=partial(configured_meaning, config),
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,8 +22,7 @@ from alerter.app.clock import Clock
 from alerter.app.meaning import MeaningFinder
 from alerter.app.ports import UsageSource
 from alerter.core.answers import RangeAnswer, SummaryAnswer
-from alerter.core.model import Settling, SummaryMeaning
-from alerter.core.rules.base import Match
+from alerter.core.model import Contract, Settling, SummaryMeaning
 from alerter.errors import AlerterError, LeafError, LeafMalformed, LeafNotFound, LeafRejected
 from alerter.store import Claim, PollRecord, Store, StoredContract
 
@@ -43,7 +42,7 @@ class PollSettings:
     threads: int = 4
     backfill_rate: float | None = 5.0
     names: bool = True
-    summary_means: tuple[tuple[Match, SummaryMeaning], ...] = ()  # from the config, first match wins
+    summary_means: Callable[[Contract], SummaryMeaning | None] = lambda _: None  # as configured; None: find it out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,8 +338,7 @@ class AccountPoll:
         return snapshot_id, now
 
     def _settle_meaning(self, stored: StoredContract, at: datetime) -> None:
-        means = self._settings.summary_means
-        configured = next((meaning for match, meaning in means if match.covers(stored.contract)), None)
+        configured = self._settings.summary_means(stored.contract)
         MeaningFinder(source=self._source, store=self._store).settle(stored, configured, at)
 
     def _fields(self, stored: StoredContract, **more: object) -> dict[str, object]:

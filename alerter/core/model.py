@@ -77,8 +77,14 @@ class Subject:
     @property
     def key(self) -> str:
         """A stable identity that no renaming changes; parts cannot run into one another."""
-        parts = [self.account, self.contract.id if self.contract else "", self.user.id if self.user else ""]
-        return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+        return subject_key(
+            self.account, self.contract.id if self.contract else "", self.user.id if self.user else ""
+        )
+
+
+def subject_key(account: str, contract_id: str, user_id: str) -> str:
+    """Join a subject's parts ("" where there is none) so that no two subjects share a key."""
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in (account, contract_id, user_id))
 
 
 class DayClass(StrEnum):
