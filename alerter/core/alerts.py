@@ -85,6 +85,8 @@ def advance(alert: Alert | None, finding: Finding, *, life: Life, snapshot_id: i
     stored = alert if alert is not None else _unborn(finding, now)
     if _seen(stored, life, snapshot_id) or (stored.status is Status.CLOSED and stored.close_reason not in REVERSIBLE):
         return Advance(alert=stored)
+    if stored.kind != finding.kind and stored.status is not Status.CLOSED:
+        return close(stored, reason="rule_removed", now=now)  # the id names another kind now, with levels of its own
     if finding.final:
         return close(stored, reason=DAY_FINAL, now=now) if alert is not None else Advance(alert=stored)
     edited = _edited(stored, finding, life)
@@ -196,6 +198,7 @@ def _moved(
     severity = tier.severity if tier else alert.severity
     return replace(
         alert,
+        kind=finding.kind,
         status=status,
         level=level,
         episode=alert.episode + rises,

@@ -8,6 +8,14 @@ from alerter.core.model import Contract, DayClass, Settling
 from alerter.core.rules.base import Per
 
 
+def day_of(key: str) -> date | None:
+    """Read a window key that names a day; None for any other, such as the term's."""
+    try:
+        return date.fromisoformat(key)
+    except ValueError:
+        return None
+
+
 def midnight(day: date) -> datetime:
     """Return the instant at which the UTC day begins."""
     return datetime.combine(day, time(), UTC)

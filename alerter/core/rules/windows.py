@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from alerter.core.model import DayClass, History, Proof
 from alerter.core.rules.base import EvalContext, Per
-from alerter.core.term import day_class, ended_at, next_window, window_start
+from alerter.core.term import day_class, day_of, ended_at, next_window, window_start
 
 TERM_KEY = "-"
 
@@ -56,10 +56,8 @@ def windows(history: History, context: EvalContext, per: Per, *, rule: str, watc
 
 def _begins(key: str, per: Per) -> date | None:
     """Read a watched window's key; None where the rule makes no such window any more, for its `per` was edited."""
-    if key == TERM_KEY:
-        return None
-    start = date.fromisoformat(key)
-    return start if window_start(per, start) == start else None
+    start = day_of(key)
+    return start if start is not None and window_start(per, start) == start else None
 
 
 def _window(history: History, context: EvalContext, per: Per, start: date) -> Window | None:
