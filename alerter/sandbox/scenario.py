@@ -266,7 +266,7 @@ class Scenario(Model):
     days: int = Field(default=75, ge=1)  # how long the story is worth watching
     account: Login = Login()
     users: Users = Users()
-    contracts: tuple[ContractSpec, ...] = Field(min_length=1)
+    contracts: tuple[ContractSpec, ...]
     events: tuple[Event, ...] = ()
     conventions: Conventions = Conventions()
     faults: tuple[FaultRule, ...] = ()
@@ -285,8 +285,13 @@ class Scenario(Model):
     @model_validator(mode="after")
     def _hangs_together(self) -> Scenario:
         names = [contract.name for contract in self.contracts]
+        if not names:
+            raise ValueError("there is no contract")
         if len(set(names)) < len(names):
             raise ValueError("two contracts have one name")
+        ids = [user.id for user in self.users.named if user.id] + [each.id for each in self.contracts if each.id]
+        if len(set(ids)) < len(ids):
+            raise ValueError("one id is given twice")
         for number, contract in enumerate(self.contracts):
             self._check_contract(f"contracts[{number}]", contract)
         for number, event in enumerate(self.events):
@@ -297,6 +302,8 @@ class Scenario(Model):
         if contract.end is not None and self.day(contract.end) <= self.day(contract.start):
             raise ValueError(f"{where}: the end is not after the start")
         if isinstance(contract.users, tuple):
+            if not contract.users or len(set(contract.users)) < len(contract.users):
+                raise ValueError(f"{where}: users must name somebody, and nobody twice")
             for user in contract.users:
                 self._check_user(where, user)
         elif contract.users is not None and not 1 <= contract.users <= self.users.count:

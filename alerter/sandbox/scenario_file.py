@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,8 @@ from alerter.errors import ConfigError, Problem
 from alerter.sandbox.scenario import Scenario
 
 _SIZE_CAP = 4 * 1024 * 1024
+_ELSEWHERE = re.compile(r"(contracts|events)\[(\d+)\]: (.*)", re.DOTALL)
+_SENTENCES = {"missing": "is missing", "extra_forbidden": "is not known here"}
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -82,16 +85,18 @@ def _problem(error: Any, root: Any, name: str) -> Problem:
     """Turn pydantic's error into ours, at the place of the deepest part of its path that the file has."""
     node: Any = root
     path: list[str | int] = []
-    for step in error["loc"]:
+    message = error["msg"].removeprefix("Value error, ")
+    steps = list(error["loc"])
+    if match := _ELSEWHERE.fullmatch(message):  # what only the whole scenario can tell names its part itself
+        steps, message = [match[1], int(match[2])], match[3]
+    for step in steps:
         found = _child(node, step)
         if found is not None:
             node = found
             path.append(step)
-        elif error["type"] == "missing" and step == error["loc"][-1]:
+        elif error["type"] == "missing" and step == steps[-1]:
             path.append(step)
-    message = "is missing" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        message = "is not known here"
+    message = _SENTENCES.get(error["type"], message)
     return Problem(name, node.start_mark.line + 1, node.start_mark.column + 1, _written(path), message)
 
 
