@@ -1,0 +1,1 @@
+"""How values become words: cleaning, numbers, dates."""
