@@ -1,0 +1,61 @@
+"""Hold a SQLite database for one daemon: a lock on a file beside it, freed by the kernel when the process ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alerter.errors import StoreError, StoreHeld
+
+_OWNER_ONLY = 0o600
+
+
+class HoldFile:
+    """The lock on `<database>.lock`; the file tells who holds it and since when."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        self._file: int | None = None
+
+    def take(self, name: str) -> None:
+        """Take the lock as `name`; raise StoreHeld naming the holder, StoreError when the file cannot be written."""
+        if self._file is not None:
+            return
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
+        except OSError as error:
+            raise StoreError(f"the lock file {self._path} cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(file, 4096, 0)
+            os.close(file)
+            raise StoreHeld(_describe(self._path, holder)) from error
+        self._write(file, name)
+        self._file = file
+
+    def _write(self, file: int, name: str) -> None:
+        os.ftruncate(file, 0)
+        os.utime(file)  # the file's own time is the start: no clock is needed here
+        since = datetime.fromtimestamp(int(os.fstat(file).st_mtime), UTC)
+        holder = {"name": name, "pid": os.getpid(), "host": socket.gethostname(), "since": since.isoformat()}
+        os.pwrite(file, json.dumps(holder).encode(), 0)
+
+    def free(self) -> None:
+        """Give the lock back; the file stays, for removing it would race with the next holder."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _describe(path: Path, holder: bytes) -> str:
+    try:
+        who = json.loads(holder)
+        told = f"{who['name']}, pid {who['pid']} on {who['host']}, since {who['since']}"
+    except (ValueError, KeyError, TypeError):
+        told = "its holder is just starting"
+    return f"another daemon uses this database ({told}); stop it first, or use Postgres to run several (lock: {path})"

@@ -1,0 +1,171 @@
+"""Snapshots, and the summaries and ranges they brought: append-only, change-only, exact, as known at any snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from alerter.core.answers import RangeAnswer, SummaryAnswer
+from alerter.core.model import Settling
+from alerter.errors import StoreError
+from alerter.store.chain import Chain, smallest_difference
+from alerter.store.rows import SnapshotRow, SummaryState
+from alerter.store.tables import contract, owner_day, reading, snapshot
+from alerter.store.users import Users
+
+_REVISE = Settling().revise
+_R, _S, _O = reading.c, snapshot.c, owner_day.c
+
+
+def newest_versions(table: sa.Table, key: int, up_to_snapshot: int | None = None) -> sa.Select[Any]:
+    """Return a subquery of the newest version's id of each of a contract's days, as known at a snapshot."""
+    ids = sa.select(sa.func.max(table.c.id)).where(table.c.contract_key == key).group_by(table.c.day)
+    return ids if up_to_snapshot is None else ids.where(table.c.snapshot_id <= up_to_snapshot)
+
+
+class Readings(Chain, Users):
+    """What was said, in one transaction."""
+
+    # -------------------------------------------------------------- snapshots
+    def add_snapshot(self, key: int, fetched_at: datetime, today: date, complete: bool = True) -> int:
+        """Add a snapshot of one contract and return its id, which grows over the whole store."""
+        self._lock_contract(key)
+        return self._add(snapshot, contract_key=key, fetched_at=fetched_at, today=today, complete=complete)
+
+    def snapshots(self, key: int, after: int, complete_only: bool = True) -> list[SnapshotRow]:
+        """Return a contract's snapshots with an id above `after`, in order."""
+        found = sa.select(snapshot).where(_S.contract_key == key, _S.id > after).order_by(_S.id)
+        if complete_only:
+            found = found.where(_S.complete)
+        return [SnapshotRow(**row._asdict()) for row in self._all(found)]
+
+    def newest_snapshot(self, key: int) -> SnapshotRow | None:
+        """Return a contract's newest complete snapshot."""
+        newest = sa.select(snapshot).where(_S.contract_key == key, _S.complete).order_by(_S.id.desc()).limit(1)
+        row = self._first(newest)
+        return None if row is None else SnapshotRow(**row._asdict())
+
+    # -------------------------------------------------------------- summaries
+    def add_summary(self, snapshot_id: int, key: int, answer: SummaryAnswer) -> bool:
+        """Add one day's summary; False, and nothing written, when its newest stored version has the same hash.
+
+        Raises StoreError for a summary older than what is stored, or one that names a user twice.
+        """
+        account_key = self._lock_contract(key)
+        same, *neighbours = self._bases(key, answer.day)
+        if same is not None and same.snapshot_id > snapshot_id:
+            raise StoreError(
+                f"the day {answer.day} was already read by snapshot {same.snapshot_id}, after {snapshot_id}"
+            )
+        if same is not None and same.hash == answer.body_hash:
+            return False
+        numbers = self._numbers(account_key, answer.user_ids)
+        positions = self._positions(key)
+        places = positions.of(numbers)
+        array = np.full(int(places.max(initial=-1)) + 1, np.nan)
+        array[places] = answer.user_areas
+        if np.count_nonzero(~np.isnan(array)) != len(answer.user_ids):
+            raise StoreError(f"the summary of {answer.day} names a user twice or without an area")
+        bases = {row.id for row in (same, *neighbours) if row is not None}
+        known = {}
+        for base_id, base in self._unpacked(key, bases):
+            self._cache.keep(base_id, base)
+            known[base_id] = base
+        found = smallest_difference(array, known.items())
+        self._cache.dirty = True
+        reading_id = self._add(
+            reading,
+            contract_key=key,
+            snapshot_id=snapshot_id,
+            day=answer.day,
+            base_id=found.base_id,
+            hash=answer.body_hash,
+            unit=answer.unit.value,
+            unique_area=answer.unique_area,
+            user_sum=answer.user_sum,
+            user_count=len(answer.user_ids),
+            row_count=len(found.positions),
+            extra=answer.extra or None,
+        )
+        self._write_rows(reading_id, positions.numbers[found.positions], found.areas)
+        self._cache.keep(reading_id, array)
+        return True
+
+    def _bases(self, key: int, day: date) -> list[sa.Row[Any] | None]:
+        """Return the newest readings of the day, of the nearest day before it and of the nearest after it."""
+        columns = sa.select(_R.id, _R.snapshot_id, _R.hash).where(_R.contract_key == key).limit(1)
+        return [
+            self._first(columns.where(_R.day == day).order_by(_R.id.desc())),
+            self._first(columns.where(_R.day < day).order_by(_R.day.desc(), _R.id.desc())),
+            self._first(columns.where(_R.day > day).order_by(_R.day, _R.id.desc())),
+        ]
+
+    def known_hash(self, key: int, day: date) -> bytes | None:
+        """Return the hash of a day's newest stored summary."""
+        newest = sa.select(_R.hash).where(_R.contract_key == key, _R.day == day).order_by(_R.id.desc()).limit(1)
+        return self._connection.scalar(newest)
+
+    def summary_days(self, key: int, revise: timedelta = _REVISE) -> dict[date, SummaryState]:
+        """Return the days that have a summary; `final_read`: its newest version was read `revise` after the day."""
+        newest = (
+            sa.select(_R.day, _R.hash, _S.fetched_at)
+            .join_from(reading, snapshot, _S.id == _R.snapshot_id)
+            .where(_R.id.in_(newest_versions(reading, key)))
+            .order_by(_R.day)
+        )
+        return {
+            row.day: SummaryState(
+                hash=row.hash,
+                read_at=row.fetched_at,
+                final_read=row.fetched_at >= datetime.combine(row.day, time(), UTC) + timedelta(days=1) + revise,
+            )
+            for row in self._all(newest)
+        }
+
+    # -------------------------------------------------------------- ranges
+    def add_owner_range(self, snapshot_id: int, key: int, answer: RangeAnswer) -> tuple[date, ...]:
+        """Add the days of the organisation's range that are new or say something else; return those days."""
+        self._lock_contract(key)
+        known = {row.day: (row.total_area, row.daily_area, row.unit) for row in self._owner_rows(key)}
+        changed = [
+            one for one in answer.days if known.get(one.day) != (one.total_area, one.daily_area, answer.unit.value)
+        ]
+        rows = [
+            {
+                "contract_key": key,
+                "snapshot_id": snapshot_id,
+                "day": one.day,
+                "unit": answer.unit.value,
+                "total_area": one.total_area,
+                "daily_area": one.daily_area,
+            }
+            for one in changed
+        ]
+        self._run(sa.insert(owner_day), rows)
+        return tuple(one.day for one in changed)
+
+    def owner_days(self, key: int) -> dict[date, tuple[float, float]]:
+        """Return the newest stored total and daily area of each day of the organisation's range, as said."""
+        return {row.day: (row.total_area, row.daily_area) for row in self._owner_rows(key)}
+
+    def _owner_rows(self, key: int, up_to_snapshot: int | None = None) -> Sequence[sa.Row[Any]]:
+        newest = newest_versions(owner_day, key, up_to_snapshot)
+        return self._all(sa.select(owner_day).where(_O.id.in_(newest)).order_by(_O.day))
+
+    # -------------------------------------------------------------- one writer per contract
+    def _lock_contract(self, key: int) -> int:
+        """Return the contract's account, and let nobody else write this contract until the transaction ends.
+
+        So the ids of one contract's readings grow in the order in which they become visible.
+        """
+        statement = sa.select(contract.c.account_key).where(contract.c.key == key)
+        if self._cache.lock_once("contract", key):
+            statement = statement.with_for_update(key_share=True)
+        found = self._connection.scalar(statement)
+        if found is None:
+            raise StoreError(f"there is no contract {key}")
+        return int(found)

@@ -1,0 +1,164 @@
+"""Usage of one transaction: contracts, readings, and what was found out about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from alerter.core.area import Unit
+from alerter.store.cache import Floats, Fold, Ints, Order
+from alerter.store.contracts import Contracts
+from alerter.store.readings import Readings, newest_versions
+from alerter.store.rows import BadAnswer, MeaningRow, StoredUsage
+from alerter.store.tables import activation, bad_answer, contract, meaning, reading
+
+_R, _M, _A, _B = reading.c, meaning.c, activation.c, bad_answer.c
+_NEVER = np.iinfo(np.int64).max
+_MOVING = 10  # the newest days, which still change: what lies before them is folded once and kept
+
+
+class Usage(Contracts, Readings):
+    """Everything about usage in one transaction."""
+
+    def usage(self, key: int, up_to_snapshot: int, window_from: date) -> StoredUsage:
+        """Return one contract's usage as known at a snapshot; `user_areas` covers the days from `window_from`."""
+        newest = self._newest(key, up_to_snapshot)
+        owner = self._owner_rows(key, up_to_snapshot)
+        days = np.array([row.ordinal for row in newest], dtype=np.int64)
+        window = [row for row in newest if row.ordinal >= window_from.toordinal()]
+        arrays, first_on, named = self._arrays(key, newest, {row.id for row in window})
+        order = self._order(key, named)
+        areas = np.full((len(window), len(named)), np.nan)
+        for column, row in enumerate(window):
+            said = arrays[row.id][: len(named)]  # what is longer names nobody there
+            areas[column, : len(said)] = said
+        user_areas = areas[:, order.positions].T
+        user_areas.flags.writeable = False
+        shown_first = first_on[order.positions]
+        return StoredUsage(
+            days=days,
+            units=[Unit(row.unit) for row in newest],
+            unique=np.array([row.unique_area for row in newest], dtype=np.float64),
+            user_sum=np.array([row.user_sum for row in newest], dtype=np.float64),
+            user_count=np.array([row.user_count for row in newest], dtype=np.int64),
+            owner_days=np.array([row.day.toordinal() for row in owner], dtype=np.int64),
+            owner_units=[Unit(row.unit) for row in owner],
+            owner_total=np.array([row.total_area for row in owner], dtype=np.float64),
+            owner_daily=np.array([row.daily_area for row in owner], dtype=np.float64),
+            user_ids=order.ids,
+            window_days=days[len(newest) - len(window) :],
+            user_areas=user_areas,
+            user_first_on=np.where(shown_first == _NEVER, 0, shown_first),
+        )
+
+    def _newest(self, key: int, up_to_snapshot: int) -> Sequence[sa.Row[Any]]:
+        columns = (_R.id, _R.unit, _R.unique_area, _R.user_sum, _R.user_count)
+        ordinal = sa.type_coerce(_R.day, sa.Integer).label("ordinal")
+        newest = newest_versions(reading, key, up_to_snapshot)
+        return self._all(sa.select(*columns, ordinal).where(_R.id.in_(newest)).order_by(_R.day))
+
+    def _arrays(
+        self, key: int, newest: Sequence[sa.Row[Any]], shown: set[int]
+    ) -> tuple[dict[int, Floats], Ints, np.ndarray[Any, np.dtype[np.bool_]]]:
+        """Return the shown readings' areas, and each position's first day of use and whether any day names it."""
+        settled = tuple(row.id for row in newest[:-_MOVING])
+        day_of = {row.id: row.ordinal for row in newest}
+        fold = self._cache.shared.folds.get(key)
+        if fold is None or settled[: len(fold.reading_ids)] != fold.reading_ids:
+            fold = Fold()
+        to_fold = set(settled[len(fold.reading_ids) :])
+        moving = {row.id for row in newest[-_MOVING:]}
+        kept: dict[int, Floats] = {}
+        first_on, named = fold.first_on, fold.named
+        for one, array in self._unpacked(key, to_fold | moving | shown):
+            if one in to_fold:
+                first_on, named = _folded(first_on, named, array, day_of[one])
+            if one in shown or one in moving:
+                self._cache.keep(one, array)
+                kept[one] = array
+        if to_fold and not self._cache.dirty:
+            self._cache.shared.folds[key] = Fold(settled, first_on, named)
+        for one in sorted(moving):
+            first_on, named = _folded(first_on, named, kept[one], day_of[one])
+        return kept, first_on, named
+
+    def _order(self, key: int, named: np.ndarray[Any, np.dtype[np.bool_]]) -> Order:
+        """Return the named users by id: sorting is kept until another user is named."""
+        known = self._cache.shared.orders.get(key)
+        if known is not None and np.array_equal(known.named, named):
+            return known
+        places = np.flatnonzero(named)
+        account_key = self._connection.scalar(sa.select(contract.c.account_key).where(contract.c.key == key))
+        numbers = self._positions(key).numbers[places].tolist()
+        ids = self._ids(int(account_key or 0), numbers)
+        by_id = sorted(range(len(ids)), key=ids.__getitem__)
+        order = Order(named, places[by_id], tuple(ids[one] for one in by_id))
+        if not self._cache.dirty:
+            self._cache.shared.orders[key] = order
+        return order
+
+    # -------------------------------------------------------------- what was found out
+    def save_meaning(self, key: int, question: str, answer: str, evidence: Mapping[str, Any], now: datetime) -> None:
+        """Add an answer to a question about a contract; earlier ones stay."""
+        self._add(meaning, contract_key=key, question=question, answer=answer, evidence=dict(evidence), decided_at=now)
+
+    def meanings(self, key: int, up_to: datetime | None = None) -> dict[str, MeaningRow]:
+        """Return the newest answer to each question, as known now or at `up_to`."""
+        given = sa.select(_M.question, _M.answer, _M.evidence, _M.decided_at).where(_M.contract_key == key)
+        if up_to is not None:
+            given = given.where(_M.decided_at <= up_to)
+        return {
+            row.question: MeaningRow(answer=row.answer, evidence=row.evidence, decided_at=row.decided_at)
+            for row in self._all(given.order_by(_M.id))
+        }
+
+    def activate(self, rule: str, key: int, on: date) -> date:
+        """Say from which day on a rule's day verdicts count for a contract; return that day: the first call wins."""
+        new = self._insert(activation).values(rule=rule, contract_key=key, active_on=on)
+        self._run(new.on_conflict_do_nothing(index_elements=[_A.contract_key, _A.rule]))
+        return self.activations(key)[rule]
+
+    def activations(self, key: int) -> dict[str, date]:
+        """Return the first day of each rule that was activated for a contract."""
+        rows = self._all(sa.select(_A.rule, _A.active_on).where(_A.contract_key == key))
+        return {row.rule: row.active_on for row in rows}
+
+    def save_bad_answer(  # noqa: PLR0917 - the agreed signature
+        self, account: str, contract_id: str, endpoint: str, at: datetime, reason: str, sample: str
+    ) -> None:
+        """Keep an answer that was refused."""
+        self._add(
+            bad_answer,
+            account=account,
+            contract_id=contract_id,
+            endpoint=endpoint,
+            at=at,
+            reason=reason,
+            sample=sample,
+        )
+
+    def bad_answers(self, limit: int) -> list[BadAnswer]:
+        """Return refused answers, the newest first."""
+        columns = [_B[name] for name in BadAnswer.__dataclass_fields__]
+        return [
+            BadAnswer(**row._asdict()) for row in self._all(sa.select(*columns).order_by(_B.id.desc()).limit(limit))
+        ]
+
+
+def _folded(
+    first_on: Ints, named: np.ndarray[Any, np.dtype[np.bool_]], array: Floats, ordinal: int
+) -> tuple[Ints, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Return first day of use and being named, with one more day taken in."""
+    size = max(len(array), len(named))
+    first = np.full(size, _NEVER, dtype=np.int64)
+    first[: len(first_on)] = first_on
+    seen = np.zeros(size, dtype=np.bool_)
+    seen[: len(named)] = named
+    part = slice(0, len(array))
+    seen[part] |= ~np.isnan(array)
+    first[part] = np.where(array > 0, np.minimum(first[part], ordinal), first[part])
+    return first, seen
