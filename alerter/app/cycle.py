@@ -20,7 +20,7 @@ from alerter.core.evaluate import evaluate
 from alerter.core.model import Contract, Finding, History, Settling, subject_key
 from alerter.core.routing import Route, Silence, routed, why_suppressed
 from alerter.core.rules.base import EvalContext, Rule
-from alerter.core.states import Alert, Notice, Status, Transition
+from alerter.core.states import Alert, Notice, NotifyReason, Status, Transition
 from alerter.store import Claim, Store, StoredContract, Tx
 
 log = logging.getLogger("alerter.cycle")
@@ -128,15 +128,18 @@ class Cycle:
             self._judge(stored, history, terms, snapshot.id, snapshot.fetched_at, clocked=False)
             self._snapshots += 1
         if not pending:
-            if not self._needs_clock(stored):
+            if self._is_over(stored):
                 return
+            # Nothing new was learned, but a rule may be: a snapshot evaluated before moves nothing twice.
             history = load_history(self._tx, stored, newest, terms=terms, names=names)
+            self._judge(stored, history, terms, newest.id, newest.fetched_at, clocked=False)
         self._judge(stored, history, terms, int(self._now.timestamp()), self._now, clocked=True)
         if pending:
             self._tx.usage.mark_evaluated(stored.key, newest.id)
 
-    def _needs_clock(self, stored: StoredContract) -> bool:
-        return any(rule.kind in CLOCKED and rule.match.covers(stored.contract) for rule in self._settings.rules)
+    def _is_over(self, stored: StoredContract) -> bool:
+        end_at = stored.contract.end_at
+        return end_at is not None and self._now >= end_at + self._settings.settling.revise
 
     def _judge(
         self,
@@ -213,8 +216,9 @@ class Cycle:
         rule = self._rules.get(alert.rule)
         if rule is None or contract is None or not rule.match.covers(contract):
             return "rule_removed"
-        over_at = contract.end_at + self._settings.settling.revise if contract.end_at else None
-        return "period_ended" if over_at and self._now >= over_at else ""
+        return (
+            "period_ended" if contract.end_at and self._now >= contract.end_at + self._settings.settling.revise else ""
+        )
 
     # -------------------------------------------------------------- 4: messages
     def _speak(self) -> int:
@@ -234,7 +238,7 @@ class Cycle:
         if decision.alert != alert:
             self._keep(decision.alert)
         for recipient, reason in decision.reasons.items():
-            if reason not in ("nothing", ""):
+            if not reason.startswith(NotifyReason.NOTHING.value):
                 fields = {"alert": alert.fingerprint, "rule": alert.rule, "recipient": recipient, "reason": reason}
                 log.info("action=notify_decided", extra={"fields": fields})
         return [(decision.alert, notice) for notice in decision.notices]

@@ -143,7 +143,7 @@ class Daemon:
             log.error("action=config_rejected", extra={"fields": {"problem": str(error)}})
             self._notifier.ready("config rejected, the old one stays in force")
             return
-        configure(config.log, config.secrets)
+        configure(config.log.level, config.log.format, config.secrets)
         self._schedule()
         self._remember_config({"rejected": []})
         self._notifier.ready("config reloaded")

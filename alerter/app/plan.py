@@ -119,7 +119,7 @@ def build_renderer(config: Config) -> Renderer:
     """Build the renderer of the config's message settings and templates."""
     messages = config.messages
     settings = MessageSettings(
-        unit=messages.unit, zone=messages.zone, digits=messages.digits, public_url=messages.public_url
+        unit=messages.unit, zone=messages.zone, digits=messages.digits, public_url=messages.public_url or ""
     )
     return Renderer(settings, messages.templates)
 

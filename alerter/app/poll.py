@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from alerter.app.clock import Clock
 from alerter.app.meaning import MeaningFinder
@@ -261,7 +262,7 @@ class AccountPoll:
         end_at = stored.contract.end_at
         return date.max if end_at is None else (end_at - timedelta(microseconds=1)).date()
 
-    def _facts(self, stored: StoredContract) -> dict[str, object]:
+    def _facts(self, stored: StoredContract) -> dict[str, Any]:
         with self._store.read() as tx:
             return dict(tx.journal.get(f"read/{stored.key}") or {})
 
@@ -308,7 +309,7 @@ class AccountPoll:
     ) -> None:
         now = self._clock.now()
         fact = self._facts(stored)
-        known = {str(day) for day in fact.get("absent", ())}  # type: ignore[attr-defined]
+        known = set(fact.get("absent", ()))
         with self._store.write() as tx:
             tx.accounts.check(self._claim, now)
             snapshot_id = tx.usage.add_snapshot(stored.key, now, today, complete=False)

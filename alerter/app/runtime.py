@@ -106,9 +106,8 @@ class Runtime:
     def reload(self, config: Config) -> None:
         """Build `config` whole and swap it in; raise ConfigError and change nothing if it cannot be used."""
         if config.database != self._plan.config.database:
-            line, column = config.position("database")
             why = "the database cannot change while running; restart the service"
-            raise ConfigError([Problem(str(config.path), line, column, "database", why)])
+            raise ConfigError([Problem(str(config.path), *config.position("database"), "database", why)])
         plan = build_plan(config, clock=self.clock, stop=self.stop, beat=self._beat)
         self._enter(plan)
         # A poll under way goes on with the clients it has.
@@ -120,7 +119,9 @@ class Runtime:
         now = self.clock.now()
         kept = [one.id for channel in plan.channels.values() for one in channel.recipients]
         with self.store.write() as tx:
-            tx.accounts.sync([account.name for account in plan.config.accounts], now)
+            names = [account.name for account in plan.config.accounts]
+            tx.accounts.sync(names, now)
+            tx.accounts.make_due(names, now)  # a start and a new config are both looked at now, not at the next poll
             tx.outbox.retire(kept, now)
 
     def _beat(self, account: str) -> None:
