@@ -1,6 +1,9 @@
 """The config file: its schema, its reader, its example, and what the core makes of it."""
 
+from alerter.config.example import example_text
 from alerter.config.load import load_config, read_config
+from alerter.config.routes import build_routes
+from alerter.config.rules import build_rules
 from alerter.config.schema import (
     AccountConfig,
     ChannelConfig,
@@ -24,6 +27,9 @@ __all__ = [
     "PollConfig",
     "RouteConfig",
     "Secret",
+    "build_routes",
+    "build_rules",
+    "example_text",
     "json_schema",
     "load_config",
     "read_config",

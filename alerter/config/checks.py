@@ -6,23 +6,23 @@ These look at the file as written, so that they speak even where other keys are 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from alerter.config.document import Document, Path
-from alerter.config.explain import unknown
+from alerter.config.explain import kind_meant, unknown
 from alerter.config.matching import ALERT_LABELS
-from alerter.config.rule_schema import RULE_KINDS, default_rules
-from alerter.config.values import closest, globs_cover, parse_yes_no, shown
+from alerter.config.rule_schema import RULE_KINDS, DailySpikeRule, default_rules, why_unfit_tiers
+from alerter.config.values import closest, globs_cover, parse_percent, parse_points, parse_yes_no, shown
 from alerter.core.model import Severity
 
 
 def check_whole(document: Document) -> None:
     """Add the problems that lie between the parts of a config to the document's."""
-    _check_kinds(document)
     _check_unique(document, "accounts", "name", "account")
     _check_unique(document, "rules", "id", "rule")
     _check_previous_ids(document)
+    _check_tiers(document)
     _check_contracts(document)
     _check_routes(document)
 
@@ -34,14 +34,6 @@ def _items(document: Document, key: str) -> Iterator[tuple[Path, dict[str, Any]]
         for index, item in enumerate(items):
             if isinstance(item, dict):
                 yield (key, index), item
-
-
-def _check_kinds(document: Document) -> None:
-    for path, rule in _items(document, "rules"):
-        kind = rule.get("kind")
-        if isinstance(kind, str) and kind not in RULE_KINDS:
-            near = closest(kind, RULE_KINDS) or f", expected one of {', '.join(RULE_KINDS)}"
-            document.complain((*path, "kind"), f"unknown kind {shown(kind)}{near}")
 
 
 def _check_unique(document: Document, section: str, key: str, what: str) -> None:
@@ -73,6 +65,31 @@ def _check_previous_ids(document: Document) -> None:
                 document.complain(place, f"{shown(name)} is a former name of another rule (line {claimed[name]})")
             elif isinstance(name, str):
                 claimed[name] = document.place(place)[0]
+
+
+def _check_tiers(document: Document) -> None:
+    """Compare the tiers that can be read, for the schema compares only lists without any other mistake."""
+    for path, rule in _items(document, "rules"):
+        model, tiers = kind_meant(rule), rule.get("tiers")
+        if model is None or "tiers" not in model.model_fields or not isinstance(tiers, list):
+            continue
+        default = model.model_fields["gap"].default
+        gap = _read(parse_points, rule["gap"]) if "gap" in rule else float(default)
+        ats = {
+            index: _read(parse_percent, tier.get("at")) for index, tier in enumerate(tiers) if isinstance(tier, dict)
+        }
+        readable = {index: at for index, at in ats.items() if at is not None}
+        bar = 100.0 if model is DailySpikeRule else 0.0
+        for steps, message, _ in why_unfit_tiers(readable, gap, bar=bar) if gap is not None else ():
+            if steps[0] != "..":
+                document.complain((*path, "tiers", *steps), message)
+
+
+def _read(parse: Callable[[object], float], value: object) -> float | None:
+    try:
+        return parse(value)
+    except ValueError:  # PydanticCustomError is one
+        return None
 
 
 # ------------------------------------------------------------------ contracts

@@ -61,7 +61,17 @@ class Document:
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """Return a problem at `path`; the path it names may go on below what is written."""
         line, column = self.place(path, key=key)
+        for length in range(1, len(path)):
+            if isinstance(self._written(path[:length]), Scalar):  # a plain value in place of a mapping or a list
+                path = path[:length]
+                break
         return Problem(self.file, line, column, path_text(path), message)
+
+    def _written(self, path: Path) -> Any:
+        try:
+            return self.at(path)
+        except KeyError:
+            return None
 
     def at(self, path: Path) -> Any:
         """Return the value at `path`; raise KeyError where nothing is written."""

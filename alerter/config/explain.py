@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from alerter.config.document import Document, Path
 from alerter.config.rule_schema import RULE_KINDS
 from alerter.config.schema import Config
-from alerter.config.values import closest, shown
+from alerter.config.values import Complaint, closest, shown
 
 # What people call a key that is named otherwise here.
 _OTHER_NAMES = {
@@ -23,19 +24,49 @@ _OTHER_NAMES = {
 _SUGGESTIONS = 200  # unknown keys that get a suggestion: comparing words is slow, and nobody reads more
 
 
-def explain(error: ValidationError, document: Document) -> None:
-    """Add every problem of a validation to the document's, in words and with positions."""
+def explain(error: ValidationError, document: Document, under: Path = ()) -> None:
+    """Add every problem of a validation (of the part at `under`) to the document's, in words and with positions."""
     suggested = 0
     for one in error.errors(include_input=False, include_url=False):
-        path = _path_of(one["loc"])
+        path = (*under, *one["loc"]) if under else _path_of(one["loc"])
         if one["type"] == "extra_forbidden":
             suggested += 1
             document.complain(path, _unknown_key(path, document, suggest=suggested <= _SUGGESTIONS), key=True)
-        elif one["type"] == "wrong" and "problems" in one["ctx"]:
-            for steps, message in one["ctx"]["problems"]:
-                _complain(document, _down(path, steps), message)
+        elif one["type"] == "wrong" and "complaints" in one["ctx"]:
+            _complain_all(document, path, one["ctx"]["complaints"])
+        elif one["type"] == "union_tag_invalid":
+            _unknown_kind(path, document)
         else:
             _complain(document, path, _message(one, path, document))
+
+
+def _complain_all(document: Document, path: Path, complaints: Iterable[Complaint]) -> None:
+    moved: set[Path] = set()  # one word about each place that stands in for others
+    for steps, message, instead in complaints:
+        place = _down(path, steps)
+        if instead is not None and place not in document.values:
+            place = _down(path, instead)
+            if place in moved:
+                continue
+            moved.add(place)
+        _complain(document, place, message)
+
+
+def _unknown_kind(path: Path, document: Document) -> None:
+    """Name the kind that was meant, and go on checking the rule as if it were of that kind."""
+    rule = document.at(path)
+    kind = rule["kind"]
+    if not isinstance(kind, str):
+        document.complain((*path, "kind"), f"expected one of {', '.join(RULE_KINDS)}")
+        return
+    near = closest(kind, RULE_KINDS) or f", expected one of {', '.join(RULE_KINDS)}"
+    document.complain((*path, "kind"), f"unknown kind {shown(kind)}{near}")
+    model = kind_meant(rule)
+    if model is not None:
+        try:
+            model.model_validate({**rule, "kind": next(name for name, one in RULE_KINDS.items() if one is model)})
+        except ValidationError as error:
+            explain(error, document, path)
 
 
 def _complain(document: Document, path: Path, message: str) -> None:
@@ -75,8 +106,6 @@ def _message(error: Any, path: Path, document: Document) -> str:
         return f"expected {_SHAPES[kind]}, found {_shape_of(path, document)}"
     if kind == "union_tag_not_found":
         return _missing_kind(path, document)
-    if kind == "union_tag_invalid":
-        return f"unknown kind of rule, expected one of {', '.join(RULE_KINDS)}"
     return str(error["msg"])
 
 
@@ -126,8 +155,14 @@ def _step_into(annotation: Any, step: str | int, path: Path, document: Document)
         return next(field.annotation for name, field in at.model_fields.items() if (field.alias or name) == step)
     inner = get_args(at)[1 if get_origin(at) is dict else 0]
     if path[0] == "rules" and len(path) == 2:
-        return RULE_KINDS[document.at((*path, "kind"))]
+        return kind_meant(document.at(path))
     return inner
+
+
+def kind_meant(rule: dict[str, Any]) -> type[BaseModel] | None:
+    """Return the model of a rule's kind, or of the kind that its misspelt one is nearest to."""
+    near = difflib.get_close_matches(str(rule.get("kind")), RULE_KINDS, n=1)
+    return RULE_KINDS[near[0]] if near else None
 
 
 def _bare(annotation: Any) -> Any:

@@ -41,7 +41,8 @@ def read_config(
     if config is None or document.problems:
         raise ConfigError(_in_order(document.problems))
     secrets = sorted(_secrets(config), key=lambda text: (-len(text), text))
-    config.remember(path, secrets=tuple(secrets), warnings=tuple(_in_order(_warnings(config, document))))
+    warnings = _in_order(_warnings(config, document))
+    config.remember(path, places=document.values, secrets=tuple(secrets), warnings=tuple(warnings))
     return config
 
 

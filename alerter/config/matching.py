@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
 from alerter.config.base import Section, setting
-from alerter.config.values import SLUG, Globs, Steps, all_wrong, shown, why_bad_glob, wrong
+from alerter.config.values import SLUG, Complaint, Globs, all_wrong, at, shown, why_bad_glob, wrong
 from alerter.core.model import Contract
+from alerter.core.rules.base import Match
 
 ALERT_LABELS = ("rule", "kind", "severity", "account", "product", "region", "contract", "user")
 
@@ -25,19 +27,21 @@ class ContractMatch(Section):
 
     def covers(self, contract: Contract) -> bool:
         """Say whether `contract` is meant; globs are case-sensitive."""
-        pairs = (
-            (self.account, contract.account),
-            (self.product, contract.product),
-            (self.region, contract.region or ""),
-            (self.contract, contract.id),
-        )
-        return all(not globs or any(fnmatch.fnmatchcase(text, glob) for glob in globs) for globs, text in pairs)
+        return self.globs().covers(contract)
+
+    def globs(self) -> Match:
+        """Return this as the core's Match."""
+        return Match(account=self.account, product=self.product, region=self.region, contract=self.contract)
 
 
 class RuleMatch(ContractMatch):
     """Which contracts, and which of their users, a rule is about."""
 
     user: Globs = setting((), "Leaf users, by id or by name.")
+
+    def globs(self) -> Match:
+        """Return this as the core's Match, users included."""
+        return replace(super().globs(), user=self.user)
 
 
 # ------------------------------------------------------------------ labels of alerts
@@ -49,15 +53,15 @@ def parse_label_match(value: object) -> dict[str, Wanted]:
     if not isinstance(value, dict):
         raise wrong("expected a mapping of labels to values, such as {severity: critical}")
     wanted: dict[str, Wanted] = {}
-    problems: list[tuple[Steps, str]] = []
+    problems: list[Complaint] = []
     for label, item in value.items():
         if isinstance(item, tuple):  # a matcher already
             wanted[label] = item
             continue
         found, bad = _parse_wanted(item)
-        problems += [((label, *steps), message) for steps, message in bad]
+        problems += [at((label, *steps), message) for steps, message, _ in bad]
         if not SLUG.fullmatch(label):
-            problems.append(((label,), f"{shown(label)} cannot be a label"))
+            problems.append(at((label, "[key]"), f"{shown(label)} cannot be a label"))
         if found:
             wanted[label] = found
     if problems:
@@ -65,15 +69,13 @@ def parse_label_match(value: object) -> dict[str, Wanted]:
     return wanted
 
 
-def _parse_wanted(item: object) -> tuple[Wanted | None, list[tuple[Steps, str]]]:
+def _parse_wanted(item: object) -> tuple[Wanted | None, list[Complaint]]:
     if not isinstance(item, list):
         why = _why_no_value(item)
-        return (None, [((), why)]) if why else (_one_wanted(str(item)), [])
-    bad: list[tuple[Steps, str]] = [((index,), why) for index, one in enumerate(item) if (why := _why_no_value(one))]
-    bad += [((index,), "an item of a list cannot start with !; put the ! in a route of its own")
-            for index, one in enumerate(item) if isinstance(one, str) and one.startswith("!")]  # fmt: skip
+        return (None, [at((), why)]) if why else (_one_wanted(str(item)), [])
+    bad = [at((index,), why) for index, one in enumerate(item) if (why := _why_no_value(one, listed=True))]
     if not item:
-        bad.append(((), "is an empty list; leave the label out to match everything"))
+        bad.append(at((), "is an empty list; leave the label out to match everything"))
     if bad:
         return None, bad
     if len(item) == 1:
@@ -81,9 +83,11 @@ def _parse_wanted(item: object) -> tuple[Wanted | None, list[tuple[Steps, str]]]
     return ("=~", "|".join(f"(?:{_regex_of(str(one))})" for one in item)), []
 
 
-def _why_no_value(item: object) -> str:
+def _why_no_value(item: object, *, listed: bool = False) -> str:
     if item is None or isinstance(item, (dict, list)):
         return f"expected text or a list of texts, found {'nothing' if item is None else 'a nested value'}"
+    if listed and str(item).startswith("!"):
+        return "an item of a list cannot start with !; put it in a route of its own"
     text = str(item).removeprefix("!")
     if not text.startswith("~"):
         bad = why_bad_glob(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -13,22 +13,22 @@ from alerter.config.matching import ALERT_LABELS, RuleMatch
 from alerter.config.values import (
     AnyArea,
     Bar,
+    Complaint,
     Percent,
     Points,
     SeverityWord,
     Slug,
     SomeArea,
-    Steps,
     Text,
     YesNo,
     all_wrong,
+    at,
     duration,
     number,
     shown,
     words,
     wrong,
 )
-from alerter.core.area import reaches
 from alerter.core.model import Severity
 
 Snapshots = Annotated[int, *number(1, 100, whole=True)]
@@ -67,28 +67,30 @@ def _day_or_tier(value: object) -> object:
     return value if isinstance(value, (dict, DayTierConfig, list)) else {"days": value}
 
 
-def check_tiers(tiers: Sequence[TierConfig], gap: float) -> None:
-    """Raise the problems of tiers that do not rise, stand closer than `gap`, or begin at or below it."""
-    problems: list[tuple[Steps, str]] = []
-    for index, tier in enumerate(tiers):
-        before = tiers[index - 1].at if index else 0.0
-        if index and tier.at <= before:
-            problems.append(((index, "at"), f"tiers must rise, but {tier.at:g}% comes after {before:g}%"))
-        elif tier.at - before <= gap and not reaches(tier.at - before, gap * (1 + 1e-6)):
-            room = f"from the tier before ({before:g}%)" if index else "from zero"
-            problems.append(((index, "at"), f"{tier.at:g}% must be more than the gap of {gap:g} points away {room}"))
-    if problems:
-        raise all_wrong(problems)
+def why_unfit_tiers(tiers: Mapping[int, float], gap: float, *, bar: float = 0.0) -> Iterator[Complaint]:
+    """Yield what is wrong with tiers (index to percent) that do not rise above `bar` in steps larger than `gap`."""
+    before = bar
+    if bar and bar <= gap:
+        yield at(("..", "gap"), f"the gap must be less than {bar:g} points, or the alert is never over")
+    for index, percent in tiers.items():
+        if percent <= before:
+            why = f"comes after {before:g}%" if index else f"is not above the bar, which is {before:g}%"
+            yield at((index, "at"), f"tiers must rise, but {percent:g}% {why}")
+        elif percent - before <= gap:
+            room = f"{before:g}%" if before else "zero"
+            why = f"{percent:g}% must be further from {room} than the gap of {gap:g} points"
+            yield at((index, "at"), why, instead=("..", "gap"))
+        before = percent
 
 
 # ------------------------------------------------------------------ rules
 class RuleConfig(Section):
     """What every rule has."""
 
-    id: Slug = Field(description="The rule's name, in messages, routes and silences. Keep it: state hangs on it.")
+    id: Slug = Field(description="Your name for the rule; keep it, for state hangs on it.")
     kind: Text = Field(description="What the rule watches.")
     enabled: YesNo = setting(True, "Switch the rule off without deleting it.")
-    match: RuleMatch = setting({}, "Which contracts and users it is about: account, product, region, contract, user.")
+    match: RuleMatch = setting({}, "Which contracts and users: account, product, region, contract, user.")
     labels: dict[Slug, Text] = setting({}, "Labels of your own, for routes.")
     confirm: Snapshots = setting(1, "Polls in a row that must agree before it fires.")
     resolve_confirm: Snapshots = setting(2, "Fresh polls in a row that must agree before it is over.")
@@ -97,8 +99,8 @@ class RuleConfig(Section):
     @field_validator("labels")
     @classmethod
     def _own_labels(cls, labels: dict[str, str]) -> dict[str, str]:
-        taken: list[tuple[Steps, str]] = [((label,), f"{label!r} is a label that every alert has; choose another name")
-                                          for label in labels if label in ALERT_LABELS]  # fmt: skip
+        why = "is a label that every alert has; choose another name"
+        taken = [at((label, "[key]"), f"{label!r} {why}") for label in labels if label in ALERT_LABELS]
         if taken:
             raise all_wrong(taken)
         return labels
@@ -108,6 +110,10 @@ class ContractCapRule(RuleConfig):
     """A contract's use against its cap."""
 
     kind: Literal["contract_cap"] = Field(description="A contract's use against its cap.")
+    measure: Annotated[str, *_MEASURE] = setting("billed", "billed: the sum over users; unique: overlap removed.")
+    cap: SomeArea | None = setting(None, "A cap of this rule's own; unset: the one in `contracts`, or the API's.")
+    per: Annotated[str, *_PER] = setting("term", "The window that is counted: term, month, week or day (UTC).")
+
     gap: Points = setting(2, "Percent points below a tier before it counts as left again.")
     tiers: tuple[TierConfig, ...] = setting(
         (
@@ -117,9 +123,6 @@ class ContractCapRule(RuleConfig):
         ),
         "At which percentages of the cap to send a message.",
     )
-    measure: Annotated[str, *_MEASURE] = setting("billed", "billed: the sum over users; unique: overlap removed.")
-    cap: SomeArea | None = setting(None, "A cap of this rule's own; unset: the one in `contracts`, or the API's.")
-    per: Annotated[str, *_PER] = setting("term", "The window that is counted: term, month, week or day (UTC).")
 
     @field_validator("tiers")
     @classmethod
@@ -138,18 +141,19 @@ class UserCapRule(RuleConfig):
     """Each Leaf user's use against a cap of their own."""
 
     kind: Literal["user_cap"] = Field(description="Each Leaf user's use against a cap.")
-    gap: Points = setting(2, "Percent points below a tier before it counts as left again.")
-    severity: SeverityWord = setting("warning", "The severity at 100 %, where no tiers are given.")
-    tiers: tuple[TierConfig, ...] = setting((), "At which percentages of the cap to send a message; unset: at 100 %.")
     cap: SomeArea | None = setting(None, "The cap of every user.")
     share: Percent | None = setting(None, "Instead of `cap`: a percentage of the contract's cap.")
     overrides: tuple[CapOverrideConfig, ...] = setting((), "Other caps: an id beats a name, a name beats a glob.")
     per: Annotated[str, *_PER] = setting("term", "The window that is counted: term, month, week or day (UTC).")
 
+    gap: Points = setting(2, "Percent points below a tier before it counts as left again.")
+    severity: SeverityWord = setting("warning", "The severity at 100 %, where no tiers are given.")
+    tiers: tuple[TierConfig, ...] = setting((), "At which percentages of the cap to send a message; unset: at 100 %.")
+
     @field_validator("tiers")
     @classmethod
     def _tiers_fit(cls, tiers: tuple[TierConfig, ...], info: ValidationInfo) -> tuple[TierConfig, ...]:
-        return _fitting(tiers, info) if tiers else tiers
+        return _fitting(tiers, info, bar=0.0 if tiers else 100.0)
 
     @field_validator("share")
     @classmethod
@@ -162,17 +166,17 @@ class UserCapRule(RuleConfig):
     @classmethod
     def _some_cap(cls, overrides: tuple[CapOverrideConfig, ...], info: ValidationInfo) -> tuple[CapOverrideConfig, ...]:
         if not overrides and info.data.get("cap", 0) is None and info.data.get("share", 0) is None:
-            raise all_wrong([(("..",), "has no cap; give `cap`, `share` or `overrides`")])
+            raise all_wrong([at(("..",), "has no cap; give `cap`, `share` or `overrides`")])
         return overrides
 
     @field_validator("overrides")
     @classmethod
     def _one_cap_each(cls, overrides: tuple[CapOverrideConfig, ...]) -> tuple[CapOverrideConfig, ...]:
         seen: set[str] = set()
-        problems: list[tuple[Steps, str]] = []
+        problems: list[Complaint] = []
         for index, override in enumerate(overrides):
             if override.user in seen:
-                problems.append(((index, "user"), f"{shown(override.user)} has an override already"))
+                problems.append(at((index, "user"), f"{shown(override.user)} has an override already"))
             seen.add(override.user)
         if problems:
             raise all_wrong(problems)
@@ -204,17 +208,15 @@ class DailySpikeRule(RuleConfig):
 
     @field_validator("tiers")
     @classmethod
-    def _tiers_above_the_bar(cls, tiers: tuple[TierConfig, ...], info: ValidationInfo) -> tuple[TierConfig, ...]:
-        if tiers and tiers[0].at <= 100:
-            raise all_wrong([((0, "at"), "must be above 100%: the bar itself is the first tier")])
-        return _fitting(tiers, info) if tiers else tiers
+    def _tiers_fit(cls, tiers: tuple[TierConfig, ...], info: ValidationInfo) -> tuple[TierConfig, ...]:
+        return _fitting(tiers, info, bar=100.0)
 
     @field_validator("at_least")
     @classmethod
     def _absolute_needs_a_bar(cls, at_least: Any, info: ValidationInfo) -> Any:
         if at_least is None and info.data.get("method") == "absolute":
             needs = "method absolute needs `at_least`: an area, or a percentage of the cap"
-            raise all_wrong([(("..", "method"), needs)])
+            raise all_wrong([at(("..", "method"), needs)])
         return at_least
 
 
@@ -232,21 +234,24 @@ class ContractEndRule(RuleConfig):
         if not days:
             raise wrong("is empty; leave the key out for 60, 30, 14, 7 and 1 days")
         seen: set[int] = set()
-        problems: list[tuple[Steps, str]] = []
+        problems: list[Complaint] = []
         for index, tier in enumerate(days):
             if tier.days in seen:
-                problems.append(((index, "days"), f"{tier.days} days is there already"))
+                problems.append(at((index, "days"), f"{tier.days} days is there already"))
             seen.add(tier.days)
         if problems:
             raise all_wrong(problems)
         return tuple(sorted(days, key=lambda tier: -tier.days))
 
 
-def _fitting(tiers: tuple[TierConfig, ...], info: ValidationInfo) -> tuple[TierConfig, ...]:
-    if not tiers:
+def _fitting(tiers: tuple[TierConfig, ...], info: ValidationInfo, *, bar: float = 0.0) -> tuple[TierConfig, ...]:
+    if not tiers and not bar:
         raise wrong("is empty; leave the key out for the default tiers")
-    if "gap" in info.data:  # else the gap itself was wrong, and said so
-        check_tiers(tiers, info.data["gap"])
+    if "gap" not in info.data:  # it is wrong itself, and says so
+        return tiers
+    complaints = tuple(why_unfit_tiers({index: tier.at for index, tier in enumerate(tiers)}, info.data["gap"], bar=bar))
+    if complaints:
+        raise all_wrong(complaints)
     return tiers
 
 

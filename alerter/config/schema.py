@@ -6,6 +6,7 @@ Defaults are written the way the file writes them and go through the same reader
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ from alerter.config.values import (
     YesNo,
     Zone,
     all_wrong,
+    at,
     duration,
     number,
     parse_text,
@@ -39,13 +41,13 @@ from alerter.errors import Problem
 class AccountConfig(Section):
     """One Leaf login and all contracts that it sees."""
 
-    name: Slug = Field(description="How messages, routes and commands call this account. Keep it: state hangs on it.")
-    base_url: Server = setting("https://api.withleaf.io", "The API server; the documented paths are appended.")
-    username: SecretText | None = setting(None, "The login's user name (an e-mail address); a secret or plain text.")
+    name: Slug = Field(description="Your name for the account; keep it, for state hangs on it.")
+    base_url: Server = setting("https://api.withleaf.io", "The API server; the paths are appended.")
+    username: SecretText | None = setting(None, "The login's user name; plain text will do.")
     password: SecretText | None = setting(None, "The login's password, as a secret.")
     token: SecretText | None = setting(None, "A bearer token instead of username and password; it is not renewed.")
     proxy: Proxy | None = Field(default=None, description="An HTTP proxy for this account.", repr=False)
-    names: YesNo = setting(True, "Ask the API for the Leaf users' names, so that messages need no bare ids.")
+    names: YesNo = setting(True, "Ask the API for the users' names, for messages.")
     aliases: dict[Text, Text] = setting({}, "Names of your own for Leaf users: user id to name.")
 
     @field_validator("token")
@@ -55,10 +57,10 @@ class AccountConfig(Section):
         missing = [key for key, value in given.items() if value is None]
         if token is not None and len(given) > len(missing):
             raise wrong("stands beside username or password; give either a token or both of these")
-        if token is None and len(missing) == len(given) > 0:
-            raise all_wrong([(("..",), "no way to log in: give username and password, or a token")])
+        if token is None and len(missing) == 2:
+            raise all_wrong([at(("..",), "no way to log in: give username and password, or a token")])
         if token is None and missing:
-            raise all_wrong([(("..", missing[0]), "is missing")])
+            raise all_wrong([at(("..", missing[0]), "is missing")])
         return token
 
 
@@ -82,7 +84,7 @@ class PollConfig(Section):
     @classmethod
     def _no_earlier_than_settle(cls, revise: timedelta, info: ValidationInfo) -> timedelta:
         if revise < info.data.get("settle", revise):
-            raise wrong("must be at least as long as settle")
+            raise all_wrong([at((), "revise must be at least as long as settle", instead=("..", "settle"))])
         return revise
 
 
@@ -147,7 +149,7 @@ class MessagesConfig(Section):
     unit: Annotated[str, *words("as_reported", "acre", "hectare")] = setting(
         "as_reported", "The unit of areas; as_reported keeps the API's."
     )
-    zone: Zone = setting("UTC", "The time zone of the times in messages. Days stay UTC days, as the API counts them.")
+    zone: Zone = setting("UTC", "Of the times in messages; days stay UTC days, as the API counts them.")
     digits: Annotated[int, *number(1, 10, whole=True)] = setting(3, "Significant digits of figures.")
     templates: Path | None = setting(None, "A folder of your own message templates, relative to this file.")
     public_url: Server | None = setting(None, "Where people reach the status page, for links in messages.")
@@ -227,6 +229,7 @@ class Config(Section):
     log: LogConfig = setting({}, "What the daemon logs to standard error.")
 
     _path: Path = Path("alerter.yaml")
+    _places: Mapping[tuple[str | int, ...], tuple[int, int]] = {}
     _secrets: tuple[str, ...] = ()
     _warnings: tuple[Problem, ...] = ()
 
@@ -236,11 +239,35 @@ class Config(Section):
         """Let `rules:` with everything below commented out mean the same as no `rules` at all."""
         if not isinstance(value, dict):
             return value
-        return {key: item for key, item in value.items() if item not in (None, [], {})}
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {key: item for key, item in value.items() if key not in optional or item not in (None, [], {})}
 
-    def remember(self, path: Path, *, secrets: tuple[str, ...], warnings: tuple[Problem, ...]) -> None:
-        """Keep the file this was read from and what was noticed in it."""
-        self._path, self._secrets, self._warnings = path, secrets, warnings
+    @field_validator("accounts", "channels", mode="before")
+    @classmethod
+    def _not_empty(cls, value: Any, info: ValidationInfo) -> Any:
+        if value in (None, [], {}, ()):
+            what = (
+                "an account" if info.field_name == "accounts" else "a channel, for a start console: {url: console://}"
+            )
+            raise wrong(f"is empty; at least one is needed: {what}")
+        return value
+
+    def remember(
+        self,
+        path: Path,
+        *,
+        places: Mapping[tuple[str | int, ...], tuple[int, int]],
+        secrets: tuple[str, ...],
+        warnings: tuple[Problem, ...],
+    ) -> None:
+        """Keep the file this was read from, where things stand in it, and what was noticed."""
+        self._path, self._places, self._secrets, self._warnings = path, places, secrets, warnings
+
+    def position(self, *path: str | int) -> tuple[int, int]:
+        """Return line and column of what is written at a path such as ("channels", "ops", "url"), or around it."""
+        while path and path not in self._places:
+            path = path[:-1]
+        return self._places.get(path, (0, 0))
 
     @property
     def path(self) -> Path:

@@ -46,9 +46,17 @@ def wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("wrong", "{message}", {"message": message})
 
 
-def all_wrong(problems: Iterable[tuple[Steps, str]]) -> PydanticCustomError:
-    """Return one error that carries several messages, each with the steps from the value to it (`..` goes up)."""
-    return PydanticCustomError("wrong", "several problems", {"problems": tuple(problems)})
+Complaint = tuple[Steps, str, Steps | None]
+
+
+def at(steps: Steps, message: str, *, instead: Steps | None = None) -> Complaint:
+    """Place a message at `steps` from the value (`..` goes up); where nothing is written there, at `instead`."""
+    return steps, message, instead
+
+
+def all_wrong(complaints: Iterable[Complaint]) -> PydanticCustomError:
+    """Return one error that carries several messages, each with its own place."""
+    return PydanticCustomError("wrong", "several problems", {"complaints": tuple(complaints)})
 
 
 def shown(value: object) -> str:
@@ -278,7 +286,7 @@ def parse_globs(value: object) -> tuple[str, ...]:
         return ()
     if isinstance(value, (list, tuple)):
         items: list[object] = list(value)
-        problems = [((index,), message) for index, item in enumerate(items) if (message := _why_no_glob(item))]
+        problems = [at((index,), message) for index, item in enumerate(items) if (message := _why_no_glob(item))]
         if not items:
             raise wrong("is an empty list; leave the key out to match everything")
         if problems:
