@@ -1,0 +1,1 @@
+"""One file per command; each calls its click command `command`."""

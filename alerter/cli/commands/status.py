@@ -1,0 +1,152 @@
+"""`alerter status`: accounts, contracts, alerts and outbox on one page."""
+
+# ruff: noqa: PLC0415 - what is heavy is imported when it is used: `alerter --help` must answer at once
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from alerter.cli.exits import FAILED, OK
+from alerter.cli.frame import Command, config_option, database_option, format_option
+from alerter.cli.output import Column, Styled, ago, area, counted, percent, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from alerter.app.views import StatusSettings
+    from alerter.cli.database import Opened
+    from alerter.config import Config
+    from alerter.core.model import Contract
+
+FULL, NEARLY = 100.0, 80.0  # percent of a cap from which a figure is red, yellow
+
+
+@click.command("status", cls=Command)
+@config_option
+@database_option
+@format_option()
+def command(config: Path | None, database: str | None, as_format: str) -> int:
+    """Show how accounts, contracts, alerts and messages stand, and what to do about what is wrong.
+
+    Reads the database only, whether the daemon runs or not. Exit code 1: something is wrong.
+
+    \b
+    Examples:
+      alerter status
+      alerter status --format json | jq '.contracts[] | [.label, .used_percent]'
+    """
+    from alerter.app.views import status_document
+    from alerter.cli.database import opened
+
+    with opened(config, database) as found, found.store.read() as tx:
+        document = status_document(tx, _settings(found), now=found.now)
+    if as_format == "json":
+        print_json(document)
+    else:
+        _print(document)
+    return OK if document["healthy"] else FAILED
+
+
+def _settings(found: Opened) -> StatusSettings:
+    from alerter.app.views import StatusSettings
+
+    if found.config is None:
+        return StatusSettings(database=found.url)
+    from alerter.app.plan import cap_of
+
+    return StatusSettings(
+        config_path=str(found.config.path),
+        database=found.url,
+        accounts=[account.name for account in found.config.accounts],
+        cap_of=partial(cap_of, found.config),
+        every=found.config.poll.every,
+        name_of=partial(_name_of, found.config),
+    )
+
+
+def _name_of(config: Config, contract: Contract) -> str | None:
+    entry = config.contract_entry(contract)
+    return entry[1].name if entry else None
+
+
+# ------------------------------------------------------------------ tables
+def _print(document: dict[str, Any]) -> None:
+    now = document["at"]
+    print_table(
+        [
+            Column("account", wrap=True),
+            Column("polled"),
+            Column("next"),
+            Column("calls", right=True),
+            Column("state", wrap=True),
+        ],
+        [
+            (
+                one["name"],
+                ago(one["last_poll_at"], now),
+                ago(one["next_poll_at"], now),
+                f"{one['calls_total']:,}",
+                _state(one),
+            )
+            for one in document["accounts"]
+        ],
+    )
+    if document["contracts"]:
+        print_table(
+            [
+                Column("contract", wrap=True),
+                Column("days left", right=True, wrap=True),
+                Column("billed", right=True),
+                Column("cap", right=True),
+                Column("used", right=True),
+                Column("overlap", right=True),
+                Column("data", wrap=True),
+            ],
+            [_contract(one, now) for one in document["contracts"]],
+        )
+    alerts, outbox = document["alerts"], document["outbox"]
+    say(f"alerts   {alerts['firing']} firing, {alerts['pending']} pending, {alerts['resolved']} resolved")
+    waiting = f", the oldest since {ago(outbox['oldest_pending_at'], now)}" if outbox["oldest_pending_at"] else ""
+    under_way = outbox["pending"] + outbox["sending"]
+    say(f"messages {outbox['sent']} sent, {under_way} waiting{waiting}, {outbox['dead']} given up")
+    if document["healthy"]:
+        say("all is well")
+        return
+    say()
+    say(f"{counted(len(document['problems']), 'thing')} to look at:")
+    for problem in document["problems"]:
+        say(f"- {problem['what']}")
+        say(f"  {problem['do']}")
+
+
+def _state(account: dict[str, Any]) -> Styled:
+    if account["failing_since"]:
+        return Styled(f"fails: {account['reason']}", "bold red")
+    return Styled("ok", "green") if account["ok"] else Styled("not polled yet", "yellow")
+
+
+def _contract(one: dict[str, Any], now: str) -> tuple[Any, ...]:
+    used = one["used_percent"]
+    style = "" if used is None else "bold red" if used >= FULL else "yellow" if used >= NEARLY else ""
+    name = f"{one['name']} ({one['label']})" if one["name"] else one["label"]
+    overlap = None if one["overlap_share"] is None else percent(100 * one["overlap_share"])
+    days = None if one["days_left"] is None else str(one["days_left"])
+    return (
+        name,
+        days,
+        area(one["used_billed"], one["unit"]),
+        area(one["cap"], one["unit"]),
+        Styled(percent(used), style),
+        overlap,
+        _freshness(one, now),
+    )
+
+
+def _freshness(one: dict[str, Any], now: str) -> str | Styled:
+    if one["data_at"] is None:
+        return "no answer yet"
+    if one["meaning"] in ("unproven", "contradicted"):
+        return Styled(f"billed {one['meaning']}", "yellow")
+    return ago(one["data_at"], now) if one["fresh"] else Styled(f"old: {one['newest_day'] or 'no day'}", "yellow")

@@ -1,0 +1,113 @@
+"""The config's keys as a table, made from its JSON Schema: what docs/interface.md shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Schema = Mapping[str, Any]
+Row = tuple[str, str, str, str]  # path, type, default, meaning
+
+
+def key_table(schema: Schema) -> str:
+    """Return a Markdown table with a line per key: path, type, default and meaning."""
+    lines = ["| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |"]
+    seen: set[tuple[str, str]] = set()
+    for path, kind, default, meaning in key_rows(schema):
+        if (path, meaning) not in seen:  # kinds of rules share most of their keys
+            seen.add((path, meaning))
+            lines.append(f"| `{path}` | {_escaped(kind)} | {_escaped(default)} | {_escaped(meaning)} |")
+    return "\n".join(lines)
+
+
+def key_rows(schema: Schema) -> Iterator[Row]:
+    """Yield every key, depth first, in the order of the schema."""
+    yield from _properties(schema, "", schema)
+
+
+def _properties(node: Schema, path: str, root: Schema) -> Iterator[Row]:
+    required = node.get("required", ())
+    for name, raw in node.get("properties", {}).items():
+        here = f"{path}.{name}" if path else name
+        field = _resolved(raw, root)
+        default = "required" if name in required else _default(raw, field)
+        yield here, _type(field, root), default, str(raw.get("description") or field.get("description") or "")
+        yield from _below(field, here, root)
+
+
+def _below(field: Schema, path: str, root: Schema) -> Iterator[Row]:
+    """Yield the keys of what a key holds: a mapping, a list of mappings, or one of several kinds of mapping."""
+    for option in _options(field, root):
+        if option.get("properties"):
+            if path.endswith("[]") and "kind" in option["properties"] and "id" in option["properties"]:
+                yield from _properties(option, f"{path}", root)
+            else:
+                yield from _properties(option, path, root)
+        elif "items" in option:
+            yield from _below(_resolved(option["items"], root), f"{path}[]", root)
+        elif isinstance(option.get("additionalProperties"), Mapping):
+            inner = _resolved(option["additionalProperties"], root)
+            if inner.get("properties"):
+                yield from _properties(inner, f"{path}.NAME", root)
+
+
+def _options(field: Schema, root: Schema) -> list[Schema]:
+    several = field.get("anyOf") or field.get("oneOf")
+    options = [_resolved(one, root) for one in several] if several else [field]
+    # {env: …}, {file: …} and {credential: …} are ways to write a secret, not keys to explain at each of them.
+    return [one for one in options if one.get("type") != "null" and not _is_reference(one)]
+
+
+def _is_reference(option: Schema) -> bool:
+    return set(option.get("properties", ())) in ({"env"}, {"file"}, {"credential"})
+
+
+def _resolved(node: Schema, root: Schema) -> Schema:
+    while "$ref" in node:
+        found: Any = root
+        for step in str(node["$ref"]).removeprefix("#/").split("/"):
+            found = found[step]
+        node = {**found, **{key: value for key, value in node.items() if key != "$ref"}}
+    return node
+
+
+def _type(field: Schema, root: Schema) -> str:
+    if any(_is_reference(_resolved(one, root)) for one in field.get("anyOf", ())):
+        return "text or secret"
+    words: list[str] = []
+    for option in _options(field, root):
+        word = _one_type(option)
+        if word and word not in words:
+            words.append(word)
+    return " or ".join(words)
+
+
+def _one_type(option: Schema) -> str:
+    if "enum" in option:
+        return " / ".join(str(one) for one in option["enum"])
+    if "const" in option:
+        return str(option["const"])
+    if "items" in option:
+        return "list"
+    if "properties" in option or option.get("type") == "object":
+        return "mapping"
+    example = option.get("examples", ())
+    if example:
+        return f"like `{example[0]}`"
+    kinds = option.get("type", "")
+    return " or ".join(_KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+
+
+_KINDS = {"string": "text", "integer": "whole number", "boolean": "yes or no"}
+
+
+def _default(raw: Schema, field: Schema) -> str:
+    default = raw.get("default", field.get("default"))
+    if default in (None, [], {}, ""):
+        return "–"
+    return f"`{default}`" if isinstance(default, str) else f"`{json.dumps(default, ensure_ascii=False)}`"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
