@@ -22,6 +22,7 @@ class ContractEnd(Rule):
     kind: ClassVar[str] = "contract_end"
 
     days: tuple[int, ...]
+    gap: float = 0.0  # ranks have nothing between them
 
     def findings(self, history: History, context: EvalContext) -> Iterator[Finding]:
         """Yield one finding; none for a term without an end, unless an alert is out that a lifted end date resolves.

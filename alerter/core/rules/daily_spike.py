@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, ClassVar
 
@@ -62,7 +62,7 @@ class DailySpike(Rule):
     ratio: float = 3.0
     minimum: Area | None = None
     measure: Measure = Measure.BILLED
-    gap: float = field(default=10.0)
+    gap: float = 10.0
 
     def findings(self, history: History, context: EvalContext) -> Iterator[Finding]:
         """Yield a finding for each day that can still change and comes near its bar, and for each watched one."""
