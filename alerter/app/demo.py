@@ -78,7 +78,7 @@ def run_demo(
         runtime.open()
         try:
             polls, failures = _simulate(runtime, clock, progress, total)
-            return _report(runtime, config, total, polls, len(server.requests), failures)
+            return _report(runtime, days=total, polls=polls, calls=len(server.requests), failures=failures)
         finally:
             runtime.close()
             runtime.close_store()
@@ -124,8 +124,9 @@ def _simulate(runtime: Runtime, clock: VirtualClock, progress: DemoProgress, day
 
 
 def _report(
-    runtime: Runtime, config: Config, days: int, polls: int, calls: int, failures: tuple[str, ...]
+    runtime: Runtime, *, days: int, polls: int, calls: int, failures: tuple[str, ...]
 ) -> DemoReport:
+    config = runtime.plan.config
     with runtime.store.read() as tx:
         alerts = tuple(alert for alert in tx.alerts.all() if alert.episode > 0)
         names: dict[str, str] = {}
