@@ -18,8 +18,8 @@ from alerter.notify import Rendered
 from alerter.sandbox import SandboxServer, Scenario, demo_scenario
 from alerter.store import OutboxMessage
 
-STEP = timedelta(hours=6)
-FIRST_POLL = timedelta(hours=5)  # after midnight, and so at 5, 11, 17 and 23 o'clock
+STEP = timedelta(hours=12)
+FIRST_POLL = timedelta(hours=5)  # after midnight, and so at 5 and 17 o'clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def prepare(folder: Path, scenario: Scenario, url: str) -> Config:
 
 
 def _simulate(runtime: Runtime, clock: VirtualClock, progress: DemoProgress, days: int) -> tuple[int, tuple[str, ...]]:
-    """Poll every six simulated hours; return the number of polls and what went wrong."""
+    """Poll twice a simulated day; return the number of polls and what went wrong."""
     polls, failures = 0, []
     start = clock.now()
     per_day = int(timedelta(days=1) / STEP)

@@ -22,7 +22,7 @@ from typing import Any
 from alerter.app.clock import Clock
 from alerter.app.meaning import MeaningFinder
 from alerter.app.ports import UsageSource
-from alerter.core.answers import RangeAnswer, SummaryAnswer
+from alerter.core.answers import RangeAnswer, SummaryAnswer, Unchanged
 from alerter.core.model import Contract, Settling, SummaryMeaning
 from alerter.errors import AlerterError, LeafError, LeafMalformed, LeafNotFound, LeafRejected
 from alerter.store import Claim, PollRecord, Store, StoredContract
@@ -193,7 +193,7 @@ class AccountPoll:
             today_hash = tx.usage.known_hash(stored.key, today)
             read = tx.usage.summary_days(stored.key)
             before = tx.usage.owner_days(stored.key)
-        summary = self._source.fetch_summary(contract_id, known_hash=today_hash)
+        summary = self._today(contract_id, today_hash)
         owner = self._owner_range(stored, today)
         wanted = self._days_to_read(stored, today, set(read), owner, before)
         wanted_again = [day for day in wanted if day in read]
@@ -205,6 +205,13 @@ class AccountPoll:
         snapshot_id, fetched_at = self._commit(stored, again, owner, today)
         self._settle_meaning(stored, fetched_at)
         return snapshot_id
+
+    def _today(self, contract_id: str, known_hash: bytes | None) -> SummaryAnswer | Unchanged | None:
+        """Fetch today's summary; None when the API has none: the range then says whether the contract is there."""
+        try:
+            return self._source.fetch_summary(contract_id, known_hash=known_hash)
+        except LeafNotFound:
+            return None
 
     def _owner_range(self, stored: StoredContract, today: date) -> RangeAnswer:
         """Fetch the organisation's range since the term's start.
