@@ -36,6 +36,11 @@ class Accounts(Part):
         ]
         self._run(self._insert(account).on_conflict_do_nothing(index_elements=[_C.name]), rows)
 
+    def make_due(self, names: Collection[str], now: datetime) -> None:
+        """Let the named accounts be polled at once; who holds one keeps it."""
+        later = (_C.name.in_(list(names)), _C.next_poll_at > now)
+        self._run(sa.update(account).where(*later).values(next_poll_at=now))
+
     def claim(self, owner: str, now: datetime, lease: timedelta, names: Collection[str], limit: int) -> list[Claim]:
         """Claim up to `limit` of the named accounts that are due and nobody's, the longest due first."""
         due = (

@@ -54,6 +54,10 @@ class Alerts(Part):
         """Return every alert that is neither inactive nor closed, by fingerprint."""
         return self._alerts(sa.select(alert).where(_A.status.in_(LIVE)))
 
+    def all(self) -> list[Alert]:
+        """Return every stored alert, by fingerprint."""
+        return self._alerts(sa.select(alert))
+
     def find(self, prefix: str) -> list[Alert]:
         """Return the alerts whose fingerprint begins with `prefix`."""
         return self._alerts(sa.select(alert).where(sa.func.substr(_A.fingerprint, 1, len(prefix)) == prefix))

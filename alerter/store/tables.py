@@ -192,6 +192,7 @@ alert = sa.Table(
     Column("entries", Json, nullable=False),
     Column("held", sa.Boolean, nullable=False),
     Column("recovering", sa.Boolean, nullable=False),
+    Column("rule_changed", sa.Boolean, nullable=False),
     Column("told", Json, nullable=False),
     Column("started_at", UtcDateTime),
     Column("changed_at", UtcDateTime, nullable=False),

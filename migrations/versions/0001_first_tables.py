@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("entries", sa.Text(), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("recovering", sa.Boolean(), nullable=False),
+        sa.Column("rule_changed", sa.Boolean(), nullable=False),
         sa.Column("told", sa.Text(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
