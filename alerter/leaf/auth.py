@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from alerter.errors import LeafError, LeafRateLimited, LeafUnauthorized, LeafUnavailable
+from alerter.errors import LeafError, LeafMalformed, LeafRateLimited, LeafUnauthorized, LeafUnavailable
 
 log = logging.getLogger("alerter.leaf")
 
@@ -70,6 +70,8 @@ class Bearer:
     renew_at: datetime | None = None  # by the wall clock
     renew_tick: float = math.inf  # by the monotonic clock, which no one sets back
     worked: bool = False
+    trusted: bool = False  # its predecessor worked, so a 401 may be about one address only
+    refused_on: set[str] = field(default_factory=set)
 
 
 class _Claims(msgspec.Struct):
@@ -154,19 +156,14 @@ class Auth:
         with self._lock:
             if self._bearer is not None and self._bearer is not refused:
                 return self._bearer  # another thread was quicker
+            if self._refusals and not refused.worked:
+                raise self._reject(refused, where)  # the login of a backoff is one login, not two
             return self._log_in()
 
     def rejected(self, fresh: Bearer, where: str) -> LeafUnauthorized:
         """Note a 401 that a fresh token met on `where`, and return the error to raise."""
         with self._lock:
-            if self._bearer is fresh and not fresh.worked:
-                self._bearer = None
-                self._refuse()
-            return LeafUnauthorized(
-                f"{where}: Leaf answers 401 right after a login that it accepted; check that this account may use the "
-                f"Usage Monitoring API{self._next_try()}",
-                status=401,
-            )
+            return self._reject(fresh, where)
 
     def accepted(self, bearer: Bearer) -> None:
         """Note an answer other than 401."""
@@ -176,6 +173,19 @@ class Auth:
                 self._refusals = 0
 
     # The methods below are called with the lock held.
+    def _reject(self, fresh: Bearer, where: str) -> LeafUnauthorized:
+        """Return the error for a fresh token, and back off unless it or its predecessor worked, maybe elsewhere."""
+        fresh.refused_on.add(where)
+        hopeless = not fresh.worked and (not fresh.trusted or len(fresh.refused_on) > 1)
+        if self._bearer is fresh and hopeless:
+            self._bearer = None
+            self._refuse()
+        return LeafUnauthorized(
+            f"{where}: Leaf answers 401 right after a login that it accepted; check that this account may use the "
+            f"Usage Monitoring API{self._next_try()}",
+            status=401,
+        )
+
     def _ends_soon(self, bearer: Bearer) -> bool:
         if self._monotonic() >= bearer.renew_tick:
             return True
@@ -193,10 +203,12 @@ class Auth:
                 token = self._attempt(self._credentials)
         except LeafError as failure:
             raise self._failed(failure) from None
-        self._bearer = self._receive(token)
+        bearer = self._receive(token)
+        bearer.trusted = self._bearer is not None and self._bearer.worked
+        self._bearer = bearer
         self._last_failure = None
-        log.info("action=login_done", extra={"fields": {"renew_at": self._bearer.renew_at}})
-        return self._bearer
+        log.info("action=login_done", extra={"fields": {"renew_at": bearer.renew_at}})
+        return bearer
 
     def _attempt(self, credentials: Password) -> str:
         self._allowance -= 1
@@ -213,8 +225,10 @@ class Auth:
         failure = self._last_failure or LeafUnauthorized(
             "Leaf refused (401) a token that it gave out a moment ago", status=401
         )
-        kind = type(failure)
-        raise kind(f"{failure}{self._next_try()}", status=failure.status, retry_after=max(1.0, self._seconds_to_next()))
+        message = f"{failure}{self._next_try()}"
+        if isinstance(failure, LeafMalformed):
+            raise LeafMalformed(message, status=failure.status, sample=failure.sample)
+        raise type(failure)(message, status=failure.status, retry_after=max(1.0, self._seconds_to_next()))
 
     def _seconds_to_next(self) -> float:
         """Return the seconds until a login is allowed, 0 or less when it is now."""

@@ -69,10 +69,11 @@ class _Call:
     endpoint: str
     path: str
     query: Mapping[str, str]
+    method: str = "GET"
 
     @property
     def where(self) -> str:
-        return f"GET {self.path}"
+        return f"{self.method} {self.path}"
 
 
 def _segment(name: str) -> str:
@@ -90,8 +91,8 @@ def _timestamp(day: date) -> str:
 class LeafClient:
     """One account's view of the API; usable from several threads at once.
 
-    `monotonic` in seconds and `now` (aware, UTC) are the only clocks; `wait` takes seconds and says True when the
-    daemon is stopping.  `deadline` in seconds bounds each HTTP exchange as a whole, `body_cap` in bytes its
+    `monotonic` in seconds and `now` (aware, UTC) time logins and quiet spells; `wait` takes seconds and says True
+    when the daemon is stopping.  `deadline` in seconds bounds each HTTP exchange as a whole, `body_cap` in bytes its
     decompressed body; a call makes at most 3 exchanges, or 6 where a login falls in between.  `on_call` hears of
     every exchange, on the calling thread.  Raises ValueError for an address that cannot be used safely.
     """
@@ -110,13 +111,10 @@ class LeafClient:
         verify: bool | str = True,
         on_call: Callable[[CallRecord], None] | None = None,
     ) -> None:
-        self._transport = Transport(
-            base_url=base_url, monotonic=monotonic, deadline=deadline, body_cap=body_cap, proxy=proxy, verify=verify
-        )
+        self._transport = Transport(base_url=base_url, deadline=deadline, body_cap=body_cap, proxy=proxy, verify=verify)
         self._monotonic = monotonic
         self._now = now
         self._wait = wait
-        self._deadline = deadline
         self._on_call = on_call
         self._auth = Auth(credentials, login=self._log_in, monotonic=monotonic, now=now, wait=wait)
         self._quiet_lock = threading.Lock()
@@ -238,7 +236,7 @@ class LeafClient:
 
     def _persist(self, call: _Call, token: str) -> Reply:
         """Return an answer, after up to 2 retries of what may pass by itself; raise LeafError."""
-        started = self._monotonic()
+        budget = self._transport.deadline()  # a server that used it all up is not asked again at once
         for attempt in range(RETRIES):
             try:
                 if attempt == 0:
@@ -246,7 +244,7 @@ class LeafClient:
                 return self._exchange(call, token)
             except (LeafUnavailable, LeafRateLimited) as failure:
                 pause = _pause(failure, attempt)
-                if pause is None or self._monotonic() - started >= self._deadline:
+                if pause is None or budget.over():
                     raise
                 log.info(
                     "action=call_retry",
@@ -311,8 +309,7 @@ class LeafClient:
     def _log_in(self, credentials: Password) -> str:
         """Exchange the credentials for a token, in one exchange; raise LeafError, LeafUnauthorized when refused."""
         question = {"username": credentials.username, "password": credentials.password, "rememberMe": "true"}
-        call = _Call(endpoint="authenticate", path=AUTHENTICATE, query={})
-        where = f"POST {AUTHENTICATE}"
+        call = _Call(endpoint="authenticate", path=AUTHENTICATE, query={}, method="POST")
         reply = self._recorded(
             "authenticate",
             "POST",
@@ -322,11 +319,11 @@ class LeafClient:
         )
         if reply.status in (400, 401, 403):
             raise LeafUnauthorized(
-                f"{where}: Leaf refused the login ({reply.status}); check the account's username and password",
+                f"{call.where}: Leaf refused the login ({reply.status}); check the account's username and password",
                 status=reply.status,
             )
         if reply.status != 200:
-            raise self._error(where, reply)
+            raise self._error(call.where, reply)
         return self._parsed(call, reply, wire.parse_login)
 
     def _error(self, where: str, reply: Reply) -> LeafError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -97,7 +97,6 @@ class Transport:
         self,
         *,
         base_url: str,
-        monotonic: Callable[[], float],
         deadline: float,
         body_cap: int,
         proxy: str | None,
@@ -105,8 +104,7 @@ class Transport:
     ) -> None:
         self.base_url = check_base_url(base_url)
         self.host = _place(self.base_url)
-        self._monotonic = monotonic
-        self._deadline = deadline
+        self._seconds = deadline
         self._body_cap = body_cap
         self._stopped = threading.Event()
         self._proxies: dict[str, str] = {}
@@ -134,6 +132,10 @@ class Transport:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
 
+    def deadline(self) -> Deadline:
+        """Return a new time limit of the length that every exchange has."""
+        return Deadline(self._seconds, self._stopped)
+
     def exchange(
         self,
         method: str,
@@ -150,7 +152,7 @@ class Transport:
         answer came within the deadline, LeafMalformed when it is larger than the cap or not decompressible.
         """
         where = f"{method} {path}"
-        deadline = Deadline(self._deadline, self._monotonic, self._stopped)
+        deadline = self.deadline()
         running = RUNNING.set(deadline)
         try:
             return self._exchange(self._prepare(method, path, query, headers, body), where, deadline, secrets)
