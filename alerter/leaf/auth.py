@@ -184,6 +184,7 @@ class Auth:
             f"{where}: Leaf answers 401 right after a login that it accepted; check that this account may use the "
             f"Usage Monitoring API{self._next_try()}",
             status=401,
+            retry_after=max(1.0, self._seconds_to_next()),
         )
 
     def _ends_soon(self, bearer: Bearer) -> bool:
@@ -248,7 +249,9 @@ class Auth:
             log.warning(
                 "action=login_refused", extra={"fields": {"refusals": self._refusals, "status": failure.status}}
             )
-            return LeafUnauthorized(f"{failure}{self._next_try()}", status=failure.status)
+            return LeafUnauthorized(
+                f"{failure}{self._next_try()}", status=failure.status, retry_after=max(1.0, self._seconds_to_next())
+            )
         self._last_failure = failure
         return failure
 

@@ -23,6 +23,7 @@ from alerter.leaf.masking import one_line
 MAX_AREA = 1e12  # thirty times all land on Earth in acres: no sum of real areas gets there
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_PlainId = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]  # where the body is known to have no escapes
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[^\x00]+$")]
 _OptionalText = Annotated[str, msgspec.Meta(max_length=1024, pattern=r"^[^\x00]*$")] | None
 _AreaNumber = Annotated[float, msgspec.Meta(ge=0, le=MAX_AREA)]
@@ -38,7 +39,7 @@ class Unreadable(ValueError):
 
 
 class _UserArea(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    leafUserId: _Id  # noqa: N815  (the API's spelling)
+    leafUserId: _PlainId  # noqa: N815  (the API's spelling)
     totalArea: _AreaNumber  # noqa: N815
 
 
@@ -187,16 +188,16 @@ def parse_summary(body: bytes) -> SummaryAnswer:
     """Parse one day's summary; users come out ordered by id, one listed twice with different areas is refused."""
     quick = _quick_summary(body)
     extra, summary, users = quick if quick is not None else _slow_summary(body)
-    pairs = sorted((user.leafUserId, user.totalArea) for user in users)
-    areas = dict(pairs)
-    if len(areas) != len(pairs):
-        areas = _without_repeats(pairs)
+    areas = {user.leafUserId: user.totalArea for user in users}
+    if len(areas) != len(users):
+        _refuse_conflicts(users)
+    user_ids = tuple(sorted(areas))
     return SummaryAnswer(
         day=_day(summary.date, "date"),
         unit=summary.areaUnit,
         unique_area=summary.totalUniqueArea + 0.0,
-        user_ids=tuple(areas),
-        user_areas=np.fromiter(areas.values(), np.float64, len(areas)) + 0.0,  # no negative zeros
+        user_ids=user_ids,
+        user_areas=np.fromiter(map(areas.__getitem__, user_ids), np.float64, len(user_ids)) + 0.0,  # no negative zeros
         body_hash=_digest(body),
         extra=extra,
     )
@@ -217,7 +218,9 @@ def _quick_summary(body: bytes) -> _Parts | None:
         users = _USER_AREAS.decode(listed)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if b"\\" in listed or any(listed.count(key) != len(users) for key in (b'"leafUserId"', b'"totalArea"')):
+    if any(odd in listed for odd in (b"\\", b"\x7f")) or any(
+        listed.count(key) != len(users) for key in (b'"leafUserId"', b'"totalArea"')
+    ):
         return None
     start = body.rfind(listed)
     rest = parse_json(body[:start] + b"null" + body[start + len(listed) :])
@@ -232,13 +235,14 @@ def _slow_summary(body: bytes) -> _Parts:
     return _extra(document, _SummaryDocument), summary, summary.leafUsersAreas
 
 
-def _without_repeats(pairs: list[tuple[str, float]]) -> dict[str, float]:
-    """Return each user's area once; raise Unreadable for a user with two different ones."""
+def _refuse_conflicts(users: Iterable[_UserArea | _UserAreaWithMore]) -> None:
+    """Raise Unreadable for a user who is listed with two different areas."""
     areas: dict[str, float] = {}
-    for user, area in pairs:
-        if areas.setdefault(user, area) != area:
-            raise Unreadable(f"leafUsersAreas: user {one_line(user, 60)} is listed twice with different areas")
-    return areas
+    for user in users:
+        if areas.setdefault(user.leafUserId, user.totalArea) != user.totalArea:
+            raise Unreadable(
+                f"leafUsersAreas: user {one_line(user.leafUserId, 60)} is listed twice with different areas"
+            )
 
 
 def parse_range(body: bytes) -> RangeAnswer:
