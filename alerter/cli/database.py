@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alerter.cli.frame import find_config, read_config
-from alerter.errors import SchemaError, UsageError
+from alerter.cli.frame import read_config
+from alerter.cli.output import say
+from alerter.errors import ConfigError, SchemaError, UsageError
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -72,13 +73,15 @@ def opened(config: Path | None, database: str | None) -> Iterator[Opened]:
 
 
 def _config_if_needed(config: Path | None, database: str | None) -> Config | None:
-    """Read the config; one that was not asked for and cannot be found is not needed with --database."""
-    if database and config is None:
-        try:
-            find_config(None)
-        except UsageError:
-            return None
-    return read_config(config)
+    """Read the config; with --database do without one that cannot be read here: its secrets may be the daemon's."""
+    try:
+        return read_config(config)
+    except (ConfigError, UsageError) as error:
+        if not database:
+            raise
+        if config is not None:
+            say(f"the config is not used, so caps and names in it are unknown: {str(error).splitlines()[0]}", err=True)
+        return None
 
 
 def refuse_foreign(url: str) -> None:

@@ -13,16 +13,16 @@ Row = tuple[str, str, str, str]  # path, type, default, meaning
 def key_table(schema: Schema) -> str:
     """Return a Markdown table with a line per key: path, type, default and meaning."""
     lines = ["| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |"]
-    seen: set[tuple[str, str]] = set()
     for path, kind, default, meaning in key_rows(schema):
-        if (path, meaning) not in seen:  # kinds of rules share most of their keys
-            seen.add((path, meaning))
-            lines.append(f"| `{path}` | {_escaped(kind)} | {_escaped(default)} | {_escaped(meaning)} |")
+        lines.append(f"| `{path}` | {_escaped(kind)} | {_escaped(default)} | {_escaped(meaning)} |")
     return "\n".join(lines)
 
 
 def key_rows(schema: Schema) -> Iterator[Row]:
-    """Yield every key, depth first, in the order of the schema."""
+    """Yield every key, depth first, in the order of the schema.
+
+    `[]` stands for an item of a list, `NAME` for a key of one's own, `rules[KIND]` for rules of one kind only.
+    """
     yield from _properties(schema, "", schema)
 
 
@@ -37,19 +37,43 @@ def _properties(node: Schema, path: str, root: Schema) -> Iterator[Row]:
 
 
 def _below(field: Schema, path: str, root: Schema) -> Iterator[Row]:
-    """Yield the keys of what a key holds: a mapping, a list of mappings, or one of several kinds of mapping."""
+    """Yield the keys of what a key holds: a mapping, a list of mappings, or mappings under names of one's own."""
     for option in _options(field, root):
+        inner = option.get("additionalProperties")
         if option.get("properties"):
-            if path.endswith("[]") and "kind" in option["properties"] and "id" in option["properties"]:
-                yield from _properties(option, f"{path}", root)
-            else:
-                yield from _properties(option, path, root)
+            yield from _properties(option, path, root)
         elif "items" in option:
-            yield from _below(_resolved(option["items"], root), f"{path}[]", root)
-        elif isinstance(option.get("additionalProperties"), Mapping):
-            inner = _resolved(option["additionalProperties"], root)
-            if inner.get("properties"):
-                yield from _properties(inner, f"{path}.NAME", root)
+            yield from _items(_resolved(option["items"], root), path, root)
+        elif isinstance(inner, Mapping):
+            yield from _properties(_resolved(inner, root), f"{path}.NAME", root)
+
+
+def _items(item: Schema, path: str, root: Schema) -> Iterator[Row]:
+    """Yield the keys of a list's items; where these are of several kinds, first what all kinds share."""
+    options = [option for option in _options(item, root) if option.get("properties")]
+    kinds = {
+        str(_resolved(option["properties"]["kind"], root).get("const")): option
+        for option in options
+        if "kind" in option["properties"]
+    }
+    if len(kinds) < 2:
+        for option in options:
+            yield from _properties(option, f"{path}[]", root)
+        return
+    rows = {kind: list(_properties(option, "", root)) for kind, option in kinds.items()}
+    rows = {kind: [row for row in of_kind if row[0] != "kind"] for kind, of_kind in rows.items()}
+    shared = [row for row in next(iter(rows.values())) if all(row in others for others in rows.values())]
+    what = "; ".join(
+        f"{kind}: {str(option['properties']['kind'].get('description', '')).rstrip('.')}"
+        for kind, option in kinds.items()
+    )
+    yield f"{path}[].kind", " / ".join(kinds), "required", what
+    for row in shared:
+        yield f"{path}[].{row[0]}", *row[1:]
+    for kind, of_kind in rows.items():
+        for row in of_kind:
+            if row not in shared:
+                yield f"{path}[{kind}].{row[0]}", *row[1:]
 
 
 def _options(field: Schema, root: Schema) -> list[Schema]:
@@ -92,14 +116,15 @@ def _one_type(option: Schema) -> str:
         return "list"
     if "properties" in option or option.get("type") == "object":
         return "mapping"
-    example = option.get("examples", ())
+    example = option.get("examples")
     if example:
         return f"like `{example[0]}`"
     kinds = option.get("type", "")
-    return " or ".join(_KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+    words = [_KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
+    return " or ".join(words) or "text"
 
 
-_KINDS = {"string": "text", "integer": "whole number", "boolean": "yes or no"}
+_KINDS = {"string": "text", "integer": "whole number", "boolean": "yes or no", "object": "mapping", "": "text"}
 
 
 def _default(raw: Schema, field: Schema) -> str:

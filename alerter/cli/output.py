@@ -24,13 +24,13 @@ PIPED_WIDTH = 80
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: `right` aligns figures, `wrap` may break (others stay on one line), `style` is rich's."""
+    """A column: `right` aligns figures, `wrap` may break (others stay on one line), `least` is its least width."""
 
     title: str
     _: KW_ONLY
     right: bool = False
     wrap: bool = False
-    style: str = ""
+    least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,15 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, ti
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        padding=(0, 1),
+        show_edge=False,
+        padding=(0, 1, 0, 0),
         expand=False,
     )
     for column in columns:
         table.add_column(
             Text(column.title),
             justify="right" if column.right else "left",
-            style=column.style,
+            min_width=column.least or None,
             overflow="fold",
             no_wrap=not column.wrap,
         )
@@ -129,6 +130,16 @@ def ago(iso: str | None, now: str) -> str:
         return "never"
     apart = datetime.fromisoformat(now) - datetime.fromisoformat(iso)
     return f"in {span(-apart)}" if apart < timedelta(0) else f"{span(apart)} ago"
+
+
+def age(iso: str | None, now: str) -> str:
+    """Write how long something lasts or lies back: `4 min`."""
+    return NOTHING if not iso else span(datetime.fromisoformat(now) - datetime.fromisoformat(iso))
+
+
+def due(iso: str, now: str) -> str:
+    """Write when something is to happen: `in 4 min`, or `overdue`."""
+    return "overdue" if datetime.fromisoformat(iso) < datetime.fromisoformat(now) else ago(iso, now)
 
 
 def span(length: timedelta) -> str:

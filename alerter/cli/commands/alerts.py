@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from alerter.cli.frame import Command, config_option, database_option, format_option
-from alerter.cli.output import Column, Styled, ago, area, percent, print_json, print_table, say
+from alerter.cli.output import Column, Styled, age, area, counted, percent, print_json, print_table, say
 
 if TYPE_CHECKING:
     from alerter.core.states import Alert
@@ -80,17 +81,17 @@ def _print(document: dict[str, Any], *, everything: bool) -> None:
         [
             Column("id"),
             Column("rule", wrap=True),
-            Column("about", wrap=True),
+            Column("about", wrap=True, least=26),
             Column("state", wrap=True),
             Column("value", right=True),
-            Column("since", wrap=True),
+            Column("for"),
         ],
         [_row(one, document["at"]) for one in document["alerts"]],
     )
 
 
 def _row(one: dict[str, Any], now: str) -> tuple[Any, ...]:
-    return (one["fingerprint"][:8], one["rule"], about(one), _state(one), _value(one), ago(one["since"], now))
+    return (one["fingerprint"][:8], one["rule"], about(one), _state(one), _value(one), age(one["since"], now))
 
 
 def about(one: dict[str, Any]) -> str:
@@ -107,15 +108,15 @@ def _state(one: dict[str, Any]) -> Styled:
         return Styled(f"{one['status']}{reason}", "" if one["status"] == "pending" else "dim")
     flags = [word for word in ("held", "recovering") if one[word]]
     if one["acked_level"] is not None:
-        flags.append("acknowledged")
-    words = [one["severity"] or "firing", one["tier"] or "", *flags]
+        flags.append("acked")
+    words = [one["severity"] or "firing", *flags]
     return Styled(" ".join(word for word in words if word), COLORS.get(one["severity"] or "", ""))
 
 
 def _value(one: dict[str, Any]) -> str:
     if one["kind"] == "contract_end":
         left = one["figures"].get("days_left")
-        return "–" if left is None else f"{left} days"
+        return "–" if left is None else counted(math.floor(left), "day")
     if one["percent"] is not None:
         return percent(one["percent"])
     return area(one["value"], one["unit"])

@@ -4,12 +4,18 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from alerter.cli.exits import FAILED, OK
+from alerter.cli.exits import FAILED, INTERRUPTED, OK
 from alerter.cli.frame import Command
 from alerter.cli.output import Column, Styled, counted, print_table, say
 
@@ -37,9 +43,53 @@ def command(folder: Path, days: int | None) -> int:
     """
     from alerter.app.demo import DemoProgress, run_demo
 
-    report = run_demo(folder, DemoProgress(day=lambda *_: None, message=lambda *_: None), days=days)
+    say("A simulated season: the daemon polls a simulated API four times a day and prints each message as it is sent.")
+    say()
+    with _shown_days() as show, _interruptible() as stop:
+        report = run_demo(folder, DemoProgress(day=show, message=lambda *_: None), days=days, stop=stop)
+    if stop.is_set():
+        return INTERRUPTED
     _print(report)
     return FAILED if report.failures else OK
+
+
+@contextmanager
+def _shown_days() -> Iterator[Callable[[int, int, datetime], None]]:
+    """Show a bar of the days below the messages on a terminal; elsewhere a line every ten days on standard error."""
+    if not sys.stdout.isatty():
+        yield lambda day, days, at: say(f"day {day} of {days}: {at:%Y-%m-%d}", err=True) if day % 10 == 1 else None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    console = Console(markup=False, emoji=False, highlight=False)
+    with Progress(*columns, console=console, transient=True) as bar:  # prints what is written to stdout above itself
+        task = bar.add_task("starting", total=None)
+        yield lambda day, days, at: bar.update(
+            task, completed=day, total=days, description=f"day {day} of {days}, {at:%Y-%m-%d}"
+        )
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Let Ctrl-C and SIGTERM end the season after the poll under way."""
+    stop = threading.Event()
+
+    def end(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():  # tests
+        yield stop
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print(report: DemoReport) -> None:

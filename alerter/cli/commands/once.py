@@ -71,6 +71,8 @@ def command(config: Path | None, at: datetime | None, database: str | None, as_f
     with _interruptible(runtime) as interrupted:
         runtime.open()
         try:
+            if at is not None:
+                _rehearse(runtime)
             if as_format == "json":
                 _print_messages_elsewhere(runtime)
             document = _run(runtime, at)
@@ -107,6 +109,16 @@ def _interruptible(runtime: Runtime) -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _rehearse(runtime: Runtime) -> None:
+    """Put between the runtime and its servers what keeps back answers from after its clock."""
+    from alerter.cli.rehearsal import AsOf
+
+    sources = runtime.plan.sources
+    assert isinstance(sources, dict)  # noqa: S101 - build_plan makes it; a Mapping only to its readers
+    for name in sources:
+        sources[name] = AsOf(sources[name], runtime.clock.now)
 
 
 def _print_messages_elsewhere(runtime: Runtime) -> None:
@@ -209,7 +221,7 @@ def _print_text(document: dict[str, Any]) -> None:
         parts.append(f"{delivery['failed']} failed, to be tried again")
     if delivery["dead"]:
         parts.append(f"{delivery['dead']} given up")
-    say(", ".join(parts), err=False)
+    say(", ".join(parts))
     if delivery["failed"] or delivery["dead"]:
         say("see why: alerter outbox", err=True)
 

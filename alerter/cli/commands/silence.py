@@ -49,7 +49,7 @@ def command() -> None:
 @click.option(
     "--for", "length", callback=duration, required=True, metavar="TIME", help="How long, at most 90d: 12h, 14d."
 )
-@click.option("--comment", required=True, help="Why.")
+@click.option("--comment", default="", help="Why: whoever finds the silence later will ask.")
 @click.option("--author", default=None, help="Who; your login name if left out.")
 @click.option(
     "--up-to",
@@ -144,7 +144,7 @@ def list_(everything: bool, config: Path | None, database: str | None, as_format
                 " ".join(one["matchers"]),
                 moment(one["ends_at"]) if one["active"] else Styled(moment(one["ends_at"]), "dim"),
                 str(one["matches"]),
-                f"{one['author']}: {one['comment']}",
+                f"{one['author']}: {one['comment']}" if one["comment"] else one["author"],
             )
             for one in document["silences"]
         ],

@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from alerter.cli.commands.once import instant
 from alerter.cli.exits import FAILED, OK
 from alerter.cli.frame import Command, config_option, database_option, format_option
-from alerter.cli.output import Column, Styled, ago, area, counted, percent, print_json, print_table, say
+from alerter.cli.output import Column, Styled, age, ago, area, counted, due, percent, print_json, print_table, say
 
 if TYPE_CHECKING:
     from alerter.app.views import StatusSettings
@@ -26,8 +28,9 @@ FULL, NEARLY = 100.0, 80.0  # percent of a cap from which a figure is red, yello
 @click.command("status", cls=Command)
 @config_option
 @database_option
+@click.option("--at", callback=instant, metavar="INSTANT", help="Look as if it were then: after a rehearsal.")
 @format_option()
-def command(config: Path | None, database: str | None, as_format: str) -> int:
+def command(config: Path | None, database: str | None, at: datetime | None, as_format: str) -> int:
     """Show how accounts, contracts, alerts and messages stand, and what to do about what is wrong.
 
     Reads the database only, whether the daemon runs or not. Exit code 1: something is wrong.
@@ -41,7 +44,7 @@ def command(config: Path | None, database: str | None, as_format: str) -> int:
     from alerter.cli.database import opened
 
     with opened(config, database) as found, found.store.read() as tx:
-        document = status_document(tx, _settings(found), now=found.now)
+        document = status_document(tx, _settings(found), now=at or found.now)
     if as_format == "json":
         print_json(document)
     else:
@@ -86,26 +89,28 @@ def _print(document: dict[str, Any]) -> None:
             (
                 one["name"],
                 ago(one["last_poll_at"], now),
-                ago(one["next_poll_at"], now),
+                due(one["next_poll_at"], now),
                 f"{one['calls_total']:,}",
                 _state(one),
             )
             for one in document["accounts"]
         ],
     )
+    say()
     if document["contracts"]:
         print_table(
             [
-                Column("contract", wrap=True),
-                Column("days left", right=True, wrap=True),
+                Column("contract", wrap=True, least=26),
+                Column("days", right=True, wrap=True),
                 Column("billed", right=True),
                 Column("cap", right=True),
                 Column("used", right=True),
                 Column("overlap", right=True),
-                Column("data", wrap=True),
+                Column("age", wrap=True),
             ],
             [_contract(one, now) for one in document["contracts"]],
         )
+        say()
     alerts, outbox = document["alerts"], document["outbox"]
     say(f"alerts   {alerts['firing']} firing, {alerts['pending']} pending, {alerts['resolved']} resolved")
     waiting = f", the oldest since {ago(outbox['oldest_pending_at'], now)}" if outbox["oldest_pending_at"] else ""
@@ -137,7 +142,7 @@ def _contract(one: dict[str, Any], now: str) -> tuple[Any, ...]:
         name,
         days,
         area(one["used_billed"], one["unit"]),
-        area(one["cap"], one["unit"]),
+        area(one["cap"], None),
         Styled(percent(used), style),
         overlap,
         _freshness(one, now),
@@ -149,4 +154,4 @@ def _freshness(one: dict[str, Any], now: str) -> str | Styled:
         return "no answer yet"
     if one["meaning"] in ("unproven", "contradicted"):
         return Styled(f"billed {one['meaning']}", "yellow")
-    return ago(one["data_at"], now) if one["fresh"] else Styled(f"old: {one['newest_day'] or 'no day'}", "yellow")
+    return age(one["data_at"], now) if one["fresh"] else Styled(f"old: {one['newest_day'] or 'no day'}", "yellow")
