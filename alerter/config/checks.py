@@ -12,7 +12,7 @@ from typing import Any
 from alerter.config.document import Document, Path
 from alerter.config.explain import kind_meant, unknown
 from alerter.config.matching import ALERT_LABELS
-from alerter.config.rule_schema import RULE_KINDS, DailySpikeRule, default_rules, why_unfit_tiers
+from alerter.config.rule_schema import RULE_KINDS, DailySpikeRule, UserCapRule, default_rules, why_unfit_tiers
 from alerter.config.values import closest, globs_cover, parse_percent, parse_points, parse_yes_no, shown
 from alerter.core.model import Severity
 
@@ -23,6 +23,7 @@ def check_whole(document: Document) -> None:
     _check_unique(document, "rules", "id", "rule")
     _check_previous_ids(document)
     _check_tiers(document)
+    _check_idle_keys(document)
     _check_contracts(document)
     _check_routes(document)
 
@@ -83,6 +84,31 @@ def _check_tiers(document: Document) -> None:
         for steps, message, _ in why_unfit_tiers(readable, gap, bar=bar) if gap is not None else ():
             if steps[0] != "..":
                 document.complain((*path, "tiers", *steps), message)
+
+
+_METHODS_OF = {"at_least": ("absolute",), "ratio": ("ratio",), "sensitivity": ("auto", "active")}
+
+
+def _check_idle_keys(document: Document) -> None:
+    """Refuse keys that would do nothing: whoever wrote them believes that they do."""
+    for path, rule in _items(document, "rules"):
+        model = kind_meant(rule)
+        whole = model is not UserCapRule and (
+            model is not DailySpikeRule or rule.get("scope", "contract") == "contract"
+        )
+        match = rule.get("match")
+        if whole and isinstance(match, dict) and "user" in match:
+            message = "has no effect here; only user_cap and daily_spike with scope: user look at single users"
+            document.complain((*path, "match", "user"), message, key=True)
+        if model is not DailySpikeRule:
+            continue
+        if not whole and rule.get("measure") == "unique":
+            document.complain((*path, "measure"), "unique areas are known of whole contracts only, not of users")
+        method = rule.get("method", "auto")
+        for key, methods in _METHODS_OF.items():
+            if key in rule and isinstance(method, str) and method not in methods:
+                message = f"has no effect with method {shown(method)[1:-1]}; it belongs to {' and '.join(methods)}"
+                document.complain((*path, key), message, key=True)
 
 
 def _read(parse: Callable[[object], float], value: object) -> float | None:

@@ -137,7 +137,7 @@ _COMMON = frozenset(RuleConfig.model_fields) - {"id", "kind"}
 
 def _rules() -> Iterator[str]:
     samples = {
-        "match": "{account: prod, product: [OPERATIONS_*, FIELDS_*]}",
+        "match": "{account: prod, product: OPERATIONS_*, region: [US, CA], contract: 8f3c*}",
         "labels": "{team: operations}",
         "previous_ids": "[old-name]",
     }

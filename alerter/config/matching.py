@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from alerter.config.base import Section, setting
 from alerter.config.values import SLUG, Complaint, Globs, all_wrong, at, shown, why_bad_glob, wrong
@@ -119,6 +119,7 @@ def _regex_of(text: str) -> str:
 LabelMatch = Annotated[
     dict[str, Wanted],
     PlainValidator(parse_label_match),
+    PlainSerializer(dict),
     WithJsonSchema(
         {
             "type": "object",

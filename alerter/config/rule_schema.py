@@ -198,8 +198,10 @@ class DailySpikeRule(RuleConfig):
     sensitivity: Annotated[str, *words("low", "normal", "high")] = setting(
         "normal", "Of the active bar: 6, 5, 4 sigma."
     )
-    at_least: Bar | None = setting(None, "The absolute bar: an area, or a percentage of the cap.")
-    ratio: Annotated[float, *number(1, 1000, above=True)] = setting(3, "The ratio bar: this many times the median.")
+    at_least: Bar | None = setting(None, "The bar of method absolute: an area, or a percentage of the cap.")
+    ratio: Annotated[float, *number(1, 1000, above=True)] = setting(
+        3, "The bar of method ratio: this many times the median."
+    )
     minimum: AnyArea | None = setting(
         None, "Days below this area are never spikes; unset: 2 % of the cap, for users 25 % of the mean active day."
     )

@@ -13,13 +13,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
+from alerter.config.addresses import Proxy, Server
 from alerter.config.base import Section, setting
 from alerter.config.matching import ContractMatch, LabelMatch
 from alerter.config.rule_schema import AnyRule, default_rules
 from alerter.config.secrets import Secret, SecretText, Sources, read_secret
 from alerter.config.values import (
-    Proxy,
-    Server,
     Slug,
     SomeArea,
     Text,
@@ -74,7 +73,9 @@ class PollConfig(Section):
     revise: Annotated[timedelta, *duration("1d", "90d")] = setting(
         "7d", "Days are read again this long, to catch late revisions; then they are final. At least `settle`."
     )
-    threads: Annotated[int, *number(1, 64, whole=True)] = setting(4, "Calls in flight at once, over all accounts.")
+    threads: Annotated[int, *number(1, 64, whole=True)] = setting(
+        4, "Contracts, and days of a first fill, read at once per account."
+    )
     deadline: Annotated[timedelta, *duration("1s", "10m")] = setting("30s", "Give up on one call after this time.")
     backfill_rate: Annotated[float, *number(0, 1000, above=True)] | None = setting(
         None, "Calls per second while history is loaded; unset: 5, and unlimited towards this machine."

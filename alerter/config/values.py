@@ -1,4 +1,4 @@
-"""Single values as people write them: durations, percents, areas, numbers, names, globs and addresses.
+"""Single values as people write them: durations, percents, areas, numbers, names and globs.
 
 Every type takes the text of a YAML scalar (or the finished value) and answers a bad one with a sentence; a value that
 came out of the environment is never repeated in it.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import ipaddress
 import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -72,7 +70,8 @@ def closest(word: str, words: Iterable[str]) -> str:
     return f", did you mean {by_case[near[0]]!r}?" if near else ""
 
 
-def _text_of(value: object, expected: str) -> str:
+def text_of(value: object, expected: str) -> str:
+    """Return the text of a scalar; raise an error that names what was `expected` for anything else."""
     if value is None:
         raise wrong(f"has no value, expected {expected}")
     if isinstance(value, dict):
@@ -90,7 +89,7 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0
 
 def parse_number(value: object, expected: str = "a number") -> float:
     """Read `4`, `010` (ten), `2.5` or `1e6`; raise an error for all else, infinity and NaN included."""
-    text = _text_of(value, expected).strip()
+    text = text_of(value, expected).strip()
     if not _NUMBER.fullmatch(text):
         raise wrong(f"expected {expected}, found {shown(value)}")
     number = float(text.replace("_", ""))
@@ -120,7 +119,7 @@ _YES_NO = {"true": True, "yes": True, "on": True, "false": False, "no": False, "
 
 def parse_yes_no(value: object) -> bool:
     """Read true, yes, on, false, no or off in any case."""
-    answer = _YES_NO.get(_text_of(value, "true or false").strip().lower())
+    answer = _YES_NO.get(text_of(value, "true or false").strip().lower())
     if answer is None:
         raise wrong(f"expected true or false, found {shown(value)}")
     return answer
@@ -135,7 +134,7 @@ def parse_duration(value: object) -> timedelta:
     """Read `15m`, `2d`, `1h30m`, `90s` or `0s`: weeks, days, hours, minutes, seconds in that order."""
     if isinstance(value, timedelta):
         return value
-    text = _text_of(value, "a duration").strip().lower()
+    text = text_of(value, "a duration").strip().lower()
     match = _DURATION.fullmatch(text)
     if not text or match is None:
         hint = "; a unit is missing" if _NUMBER.fullmatch(text) else ""
@@ -175,7 +174,7 @@ def lasting(low: str, high: str) -> Callable[[object], timedelta]:
 # ------------------------------------------------------------------ percents and areas
 def parse_percent(value: object) -> float:
     """Read `50%`, `50 %` or plain `50`; return percent points (50.0), more than 0 and at most 100,000."""
-    text = _text_of(value, "a percentage").strip()
+    text = text_of(value, "a percentage").strip()
     bare = text[:-1].strip() if text.endswith("%") else text
     if not _NUMBER.fullmatch(bare):
         raise wrong(f"{shown(value)} is not a percentage; write for example 50%")
@@ -187,7 +186,7 @@ def parse_percent(value: object) -> float:
 
 def parse_points(value: object) -> float:
     """Read percent points, written `2` or `2%`, from 0 to 100."""
-    text = _text_of(value, "percent points").strip().removesuffix("%").strip()
+    text = text_of(value, "percent points").strip().removesuffix("%").strip()
     points = float(text.replace("_", "")) if _NUMBER.fullmatch(text) else math.nan
     if not 0 <= points <= 100:
         raise wrong(f"{shown(value)} is no number of percent points, expected from 0 to 100")
@@ -203,7 +202,7 @@ def parse_any_area(value: object) -> Area:
     """Read `800000 acre`, `5,000 ac`, `320.5 ha` or zero with a unit."""
     if isinstance(value, Area):
         return value
-    text = _text_of(value, "an area")
+    text = text_of(value, "an area")
     if _DECIMAL_COMMA.fullmatch(text.strip()):
         raise wrong(f"{shown(value)}: a comma groups thousands (5,000 acre); write decimals with a point (5.5 acre)")
     unit = _UNIT.fullmatch(text)
@@ -228,7 +227,7 @@ def parse_bar(value: object) -> Area | float:
     """Read an area, or a percentage of the cap as a share (`2%` gives 0.02)."""
     if isinstance(value, (Area, float)):
         return value
-    text = _text_of(value, "an area or a percentage of the cap").strip()
+    text = text_of(value, "an area or a percentage of the cap").strip()
     return parse_percent(value) / 100 if text.endswith("%") else parse_some_area(value)
 
 
@@ -238,7 +237,7 @@ SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 def parse_text(value: object) -> str:
     """Read any text that is not empty."""
-    text = _text_of(value, "text")
+    text = text_of(value, "text")
     if not text.strip():
         raise wrong("is empty, expected text")
     return str(text)
@@ -246,7 +245,7 @@ def parse_text(value: object) -> str:
 
 def parse_slug(value: object) -> str:
     """Read a name of letters, digits, `-`, `_` and `.`, at most 64 of them."""
-    text = _text_of(value, "a name")
+    text = text_of(value, "a name")
     if not SLUG.fullmatch(text):
         raise wrong(f"{shown(value)} cannot be a name; use letters, digits, - _ and ., starting with a letter or digit")
     return str(text)
@@ -257,7 +256,7 @@ def one_of(words: Iterable[str], make: Callable[[str], Any] = str) -> Callable[[
     known = tuple(words)
 
     def read(value: object) -> Any:
-        text = _text_of(value, " or ".join(known)).strip().lower()
+        text = text_of(value, " or ".join(known)).strip().lower()
         if text not in known:
             raise wrong(f"{shown(value)} is not one of {', '.join(known)}{closest(text, known)}")
         return make(text)
@@ -319,55 +318,12 @@ def _literal_in(one: str, glob: str) -> bool:
 
 def parse_zone(value: object) -> str:
     """Read the name of a time zone, such as America/Chicago or UTC."""
-    text = _text_of(value, "a time zone").strip()
+    text = text_of(value, "a time zone").strip()
     try:
         ZoneInfo(text)
     except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError; a folder's name an OSError
         near = closest(text, available_timezones()) or ", expected a name like America/Chicago or UTC"
         raise wrong(f"unknown time zone {shown(value)}{near}") from None
-    return str(text)
-
-
-# ------------------------------------------------------------------ addresses
-def is_loopback(host: str) -> bool:
-    """Say whether `host` names this very machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def parse_server(value: object) -> str:
-    """Read the address of a server: https, or plain http to this machine only; no password, query or fragment."""
-    text = _text_of(value, "an https:// address").strip()
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise wrong(f"{shown(value)} is not an address") from None
-    if parts.scheme not in ("https", "http") or not host or re.search(r"\s", text):
-        raise wrong(f"expected an address such as https://api.example.com, found {shown(value)}")
-    if parts.username is not None or parts.password is not None:
-        raise wrong("a user or a password does not belong in this address")
-    if parts.query or parts.fragment:
-        raise wrong("this address takes neither ? nor #")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise wrong("plain http is allowed to this machine only (127.0.0.1, localhost); write https://")
-    return text.rstrip("/")
-
-
-def parse_proxy(value: object) -> str:
-    """Read `http://host:port`, perhaps with user and password in front of the host."""
-    text = _text_of(value, "a proxy address").strip()
-    try:
-        parts = urlsplit(text)
-        fits = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
-    except ValueError:
-        fits = False
-    if not fits or re.search(r"\s", text):
-        raise wrong("expected a proxy such as http://proxy.example.com:3128")
     return str(text)
 
 
@@ -396,11 +352,9 @@ AnyArea = Annotated[Area, *_type(parse_any_area, "5000 acre", ["string"]), _AS_T
 Bar = Annotated[Area | float, *_type(parse_bar, "500 acre", ["string"]), _AS_TEXT]
 _TEXT: dict[str, Any] = {"type": ["string", "number"]}
 _TEXTS: dict[str, Any] = {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": _TEXT}]}
-Globs = Annotated[tuple[str, ...], PlainValidator(parse_globs), WithJsonSchema(_TEXTS)]
+Globs = Annotated[tuple[str, ...], PlainValidator(parse_globs), WithJsonSchema(_TEXTS), PlainSerializer(list)]
 Zone = Annotated[str, *_type(parse_zone, "America/Chicago", ["string"])]
-Server = Annotated[str, *_type(parse_server, "https://api.withleaf.io", ["string"])]
-Proxy = Annotated[str, *_type(parse_proxy, "http://proxy.example.com:3128", ["string"])]
-SeverityWord = Annotated[Severity, *_words([severity.value for severity in Severity], Severity)]
+SeverityWord = Annotated[Severity, *_words([severity.value for severity in Severity], Severity), _AS_TEXT]
 
 
 def duration(low: str, high: str) -> tuple[PlainValidator, WithJsonSchema, PlainSerializer]:
