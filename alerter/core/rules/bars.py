@@ -87,7 +87,7 @@ class _Fold:
     def admit(self, day: int) -> None:
         """Take in one settled day with use."""
         if day >= self.series.ready and reaches(self.values[day], self.series.floors[day]):
-            bar = self.bar(day - 1).bar
+            bar = self.height(day - 1)
             if bar is not None and reaches(self.values[day], bar):
                 self._alarm(day)
         self.active.append(day)
@@ -99,51 +99,58 @@ class _Fold:
         if len(recent) >= NEW_LEVEL:
             self.out.difference_update(recent)
 
+    def height(self, last: int) -> float | None:
+        """Return where the days up to `last` put the bar, None for no verdict."""
+        if self.known[last + 1] < WARM_UP or len(self.active) < LEAST_ACTIVE:
+            return None
+        kept = self._kept(self._window(last))
+        return self._highest() if len(kept) < LEAST_ACTIVE else _spread(kept, self.sigma)[0]
+
     def bar(self, last: int) -> Bar:
-        """Return the bar that the days up to `last` make."""
-        first = max(0, last - WINDOW + 1)
-        window = self.active[bisect_left(self.active, first) :]
-        kept = sorted(self.values[day] for day in window if day not in self.out)
-        bar = Bar(
-            bar=None, method="active", reason="", days=self.known[last + 1] - self.known[first],
-            active_days=len(window), first=first, last=last, left_out=len(window) - len(kept),
-        )  # fmt: skip
-        if self.known[last + 1] < WARM_UP:
-            return replace(bar, reason=f"baseline {self.known[last + 1]}/{WARM_UP} days")
-        if len(kept) < LEAST_ACTIVE:
-            return self._sparse(bar, kept)
-        return _spread(bar, kept, self.sigma, new_level=self._is_new_level(first))
-
-    def _is_new_level(self, first: int) -> bool:
-        """Say whether days that once alarmed are part of the window by now."""
-        return any(alarm >= first and alarm not in self.out for alarm in reversed(self.alarms))
-
-    def _sparse(self, bar: Bar, kept: list[float]) -> Bar:
-        if len(self.active) < LEAST_ACTIVE:
-            return replace(bar, reason=f"fewer than {LEAST_ACTIVE} days with use so far")
-        highest = max(self.values[day] for day in self.active[-LAST_ACTIVE:])
+        """Return the bar that the days up to `last` make, with all that is to be said of it."""
+        window = self._window(last)
+        kept = self._kept(window)
+        first, known = max(0, last - WINDOW + 1), self.known[last + 1]
         mean = sum(kept) / len(kept) if kept else None
-        reason = f"few days with use: {LEAST_RATIO:g} times the highest of the last {LAST_ACTIVE}"
-        return replace(bar, bar=LEAST_RATIO * highest, mean=mean, reason=reason)
+        sd, busiest, reason = None, 0, ""
+        if known < WARM_UP:
+            reason = f"baseline {known}/{WARM_UP} days"
+        elif len(self.active) < LEAST_ACTIVE:
+            reason = f"fewer than {LEAST_ACTIVE} days with use so far"
+        elif len(kept) < LEAST_ACTIVE:
+            reason = f"few days with use: {LEAST_RATIO:g} times the highest of the last {LAST_ACTIVE}"
+        else:
+            _, mean, sd, busiest = _spread(kept, self.sigma)
+            reason = f"days with use among the last {WINDOW} settled days{self._new_level(first)}"
+        return Bar(
+            bar=self.height(last), method="active", reason=reason, days=known - self.known[first],
+            active_days=len(window), mean=mean, sd=sd, left_out=len(window) - len(kept) + busiest,
+            first=first, last=last,
+        )  # fmt: skip
+
+    def _window(self, last: int) -> list[int]:
+        return self.active[bisect_left(self.active, last - WINDOW + 1) :]
+
+    def _kept(self, window: list[int]) -> list[float]:
+        return sorted([self.values[day] for day in window if day not in self.out])
+
+    def _highest(self) -> float:
+        return LEAST_RATIO * max(self.values[day] for day in self.active[-LAST_ACTIVE:])
+
+    def _new_level(self, first: int) -> str:
+        """Say so where days that once alarmed are part of the window by now."""
+        if any(alarm >= first and alarm not in self.out for alarm in self.alarms):
+            return f"; {NEW_LEVEL} alarms within {NEW_LEVEL_DAYS} days became the new level"
+        return ""
 
 
-def _spread(bar: Bar, kept: list[float], sigma: float, *, new_level: bool) -> Bar:
-    """Return mean + sigma spreads of the days with use, the busiest left out; `kept` ascends."""
+def _spread(kept: list[float], sigma: float) -> tuple[float, float, float, int]:
+    """Return bar, mean and spread of the days with use, and how many of the busiest were left out; `kept` ascends."""
     busiest = max(1, int(BUSIEST_SHARE * len(kept)))
     usual = kept[:-busiest]
     mean = sum(usual) / len(usual)
-    sd = math.sqrt(sum((value - mean) ** 2 for value in usual) / len(usual))
-    reason = f"days with use among the last {WINDOW} settled days"
-    if new_level:
-        reason += f"; {NEW_LEVEL} alarms within {NEW_LEVEL_DAYS} days became the new level"
-    return replace(
-        bar,
-        bar=max(mean + sigma * max(sd, LEAST_SPREAD * mean), LEAST_RATIO * mean),
-        mean=mean,
-        sd=sd,
-        left_out=bar.left_out + busiest,
-        reason=reason,
-    )
+    sd = math.sqrt(sum([(value - mean) ** 2 for value in usual]) / len(usual))
+    return max(mean + sigma * max(sd, LEAST_SPREAD * mean), LEAST_RATIO * mean), mean, sd, busiest
 
 
 def active(series: Series, judged: Sequence[int], settings: BarSettings) -> dict[int, Bar]:

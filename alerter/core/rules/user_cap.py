@@ -186,10 +186,11 @@ def assign_caps(rule: UserCap, history: History, context: EvalContext) -> Caps:
     caps = Caps(np.full(count, amount), [origin], np.zeros(count, dtype=np.int64))
     if not rule.overrides:
         return caps
-    row_of = {user.id: row for row, user in enumerate(history.users)}
+    wanted = {override.user for override in rule.overrides}
+    row_of = {user.id: row for row, user in enumerate(history.users) if user.id in wanted}
     names: dict[str, list[int]] = {}
     for row, user in enumerate(history.users):
-        if user.name is not None:
+        if user.name in wanted:
             names.setdefault(user.name, []).append(row)
     ranked = sorted(
         ((*_meant(override.user, row_of, names, history.users), override) for override in rule.overrides),
