@@ -155,6 +155,7 @@ class PlainLeaf:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one piece, or each answer waits 40 ms for the other side's acknowledgement
     leaf: PlainLeaf
 
     def log_message(self, *_: object) -> None:

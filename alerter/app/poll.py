@@ -99,6 +99,9 @@ class AccountPoll:
         self._clock = clock
         self._stop = stop
         self._filled = 0
+        self._lock = threading.Lock()
+        self._next_turn = 0.0
+        self._fetchers = ThreadPoolExecutor(settings.threads, "fetch")
 
     def run(self) -> PollOutcome:
         """Poll every running contract; errors of one contract are returned, never raised."""
@@ -107,7 +110,7 @@ class AccountPoll:
             self._names()
         except LeafError as error:
             return PollOutcome(account=self._claim.account, error=error)
-        with self._lease_kept(), ThreadPoolExecutor(self._settings.threads, "poll") as pool:
+        with self._lease_kept(), self._fetchers, ThreadPoolExecutor(self._settings.threads, "poll") as pool:
             outcomes = tuple(pool.map(self._contract, contracts))
         return PollOutcome(account=self._claim.account, error=None, contracts=outcomes, filled_days=self._filled)
 
@@ -286,30 +289,41 @@ class AccountPoll:
             summaries = self._summaries(stored, part, polite=len(ordered) > FILL_BATCH)
             absent = set(part) - {summary.day for summary in summaries}
             self._commit_part(stored, summaries, absent, today)
-            self._filled += len(summaries)
+            with self._lock:
+                self._filled += len(summaries)
         if len(ordered) > FILL_BATCH:
             log.info("action=fill_done", extra={"fields": self._fields(stored, days=len(ordered))})
 
     def _summaries(self, stored: StoredContract, days: Iterable[date], *, polite: bool = False) -> list[SummaryAnswer]:
-        """Fetch dated summaries; a day that the API does not have, or answers with another day, stays a gap."""
-        answers = []
-        for day in days:
-            self._pause(polite)
-            with self._store.read() as tx:
-                known = tx.usage.known_hash(stored.key, day)
-            try:
-                answer = self._source.fetch_summary(stored.contract.id, day, known_hash=known)
-            except LeafNotFound:
-                continue
-            if isinstance(answer, SummaryAnswer) and answer.day == day:
-                answers.append(answer)
-        return answers
+        """Fetch dated summaries, several at once; a day that the API lacks or answers with another one is left out."""
+        with self._store.read() as tx:
+            known = {day: tx.usage.known_hash(stored.key, day) for day in days}
+        fetched = self._fetchers.map(lambda day: self._summary(stored, day, known[day], polite), known)
+        return [answer for answer in fetched if answer is not None]
+
+    def _summary(
+        self, stored: StoredContract, day: date, known_hash: bytes | None, polite: bool
+    ) -> SummaryAnswer | None:
+        self._pause(polite)
+        try:
+            answer = self._source.fetch_summary(stored.contract.id, day, known_hash=known_hash)
+        except LeafNotFound:
+            return None
+        return answer if isinstance(answer, SummaryAnswer) and answer.day == day else None
 
     def _pause(self, polite: bool) -> None:
-        """Keep a first fill to the configured rate and let SIGTERM end it between two calls."""
+        """Keep a first fill to the configured rate, over all threads, and let SIGTERM end it between two calls."""
         rate = self._settings.backfill_rate if polite else None
-        if self._stop.is_set() or (rate and self._clock.wait(1 / rate, self._stop)):
+        if self._stop.is_set() or (rate and self._clock.wait(self._turn(1 / rate), self._stop)):
             raise StoppingError("stopped while reading; the next start goes on from here")
+
+    def _turn(self, interval: float) -> float:
+        """Take the next turn, `interval` seconds after the one before, and return the seconds until then."""
+        with self._lock:
+            now = self._clock.monotonic()
+            turn = max(now, self._next_turn)
+            self._next_turn = turn + interval
+            return turn - now
 
     def _commit_part(
         self, stored: StoredContract, summaries: Iterable[SummaryAnswer], absent: set[date], today: date
