@@ -24,7 +24,7 @@ from alerter.app.meaning import MeaningFinder
 from alerter.app.ports import UsageSource
 from alerter.core.answers import RangeAnswer, SummaryAnswer, Unchanged
 from alerter.core.model import Contract, Settling, SummaryMeaning
-from alerter.errors import AlerterError, LeafError, LeafMalformed, LeafNotFound, LeafRejected
+from alerter.errors import AlerterError, LeafError, LeafForbidden, LeafMalformed, LeafNotFound, LeafRejected
 from alerter.store import Claim, PollRecord, Store, StoredContract
 
 log = logging.getLogger("alerter.poll")
@@ -60,7 +60,7 @@ class PollOutcome:
     """How one account's poll ended."""
 
     account: str
-    error: AlerterError | None  # the list could not be had: nothing was polled
+    error: AlerterError | None  # of the contract list; the contracts known already may have been polled all the same
     contracts: tuple[ContractOutcome, ...] = ()
     filled_days: int = 0
 
@@ -105,14 +105,19 @@ class AccountPoll:
 
     def run(self) -> PollOutcome:
         """Poll every running contract; errors of one contract are returned, never raised."""
+        account, trouble = self._claim.account, None
         try:
             contracts = self._contracts()
-            self._names()
+        except (LeafMalformed, LeafRejected, LeafForbidden, LeafNotFound) as error:
+            # A list that cannot be read says nothing about the contracts known already.
+            contracts, trouble = self._known_contracts(), error
+            self._keep_bad(error, "")
         except LeafError as error:
-            return PollOutcome(account=self._claim.account, error=error)
+            return PollOutcome(account=account, error=error)
+        self._names()
         with self._lease_kept(), self._fetchers, ThreadPoolExecutor(self._settings.threads, "poll") as pool:
             outcomes = tuple(pool.map(self._contract, contracts))
-        return PollOutcome(account=self._claim.account, error=None, contracts=outcomes, filled_days=self._filled)
+        return PollOutcome(account=account, error=trouble, contracts=outcomes, filled_days=self._filled)
 
     # -------------------------------------------------------------- the account
     def _contracts(self) -> list[StoredContract]:
@@ -123,6 +128,11 @@ class AccountPoll:
             tx.accounts.check(self._claim, now)
             stored = tx.usage.save_contracts(self._claim.account, answer, now)
         return [one for one in stored if self._is_polled(one, now)]
+
+    def _known_contracts(self) -> list[StoredContract]:
+        with self._store.read() as tx:
+            stored = tx.usage.contracts(self._claim.account)
+        return [one for one in stored if self._is_polled(one, self._clock.now())]
 
     def _is_polled(self, stored: StoredContract, now: datetime) -> bool:
         """A term is polled from its first day until its last days can change no more."""
@@ -183,10 +193,14 @@ class AccountPoll:
     def _tell(self, stored: StoredContract, error: AlerterError) -> None:
         fields = {"account": self._claim.account, "contract": stored.contract.id, "error": str(error)}
         log.warning("action=contract_poll_failed", extra={"fields": fields})
+        self._keep_bad(error, stored.contract.id)
+
+    def _keep_bad(self, error: AlerterError, contract_id: str) -> None:
+        """Keep an answer that was refused, for whoever has to find out what the API did."""
         if isinstance(error, LeafMalformed):
             now = self._clock.now()
             with self._store.write() as tx:
-                tx.usage.save_bad_answer(self._claim.account, stored.contract.id, "", now, str(error), error.sample)
+                tx.usage.save_bad_answer(self._claim.account, contract_id, "", now, str(error), error.sample)
 
     def _poll_contract(self, stored: StoredContract) -> int:
         contract_id = stored.contract.id
@@ -308,6 +322,10 @@ class AccountPoll:
         try:
             answer = self._source.fetch_summary(stored.contract.id, day, known_hash=known_hash)
         except LeafNotFound:
+            return None
+        except LeafMalformed as error:
+            # One unreadable past day must not keep today's figures out; it is asked for again with its window.
+            self._tell(stored, error)
             return None
         return answer if isinstance(answer, SummaryAnswer) and answer.day == day else None
 
