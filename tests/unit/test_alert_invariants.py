@@ -113,6 +113,20 @@ def test_resolved_only_after_enough_fresh_snapshots_below_the_clear_line(steps, 
             assert all(kind is FRESH and hi(given_value, TIERS, life.gap) == 0 for given_value, kind in usable)
 
 
+@given(st.lists(inputs, max_size=30), lives)
+def test_a_level_rises_only_where_enough_snapshots_in_a_row_reach_it(steps, life):
+    story = Story(life=life)
+    usable: list[float] = []
+    for value, proof in steps:
+        before = story.alert.level if story.alert else 0.0
+        story.see(value, proof)
+        usable += [] if proof is UNKNOWN else [value]
+        if story.alert.level > before:
+            assert len(usable) >= life.confirm
+            assert story.alert.level == min(lo(one, TIERS) for one in usable[-life.confirm :])
+        assert (story.alert.status is Status.FIRING) == (story.alert.level > 0)
+
+
 @given(st.lists(st.tuples(inputs, st.integers(1, 3)), max_size=20), lives)
 def test_a_snapshot_evaluated_often_counts_once(steps, life):
     often = Story(life=life)
@@ -306,6 +320,16 @@ def test_an_edit_alone_never_looks_like_recovery(steps, life):
     story.evaluate(value, proof, tiers=higher)
     assert story.alert.level == before
     assert story.speak() == []
+
+
+@given(st.lists(inputs, min_size=1, max_size=15), st.lists(st.just((0.0, FRESH)), max_size=3), lives)
+def test_a_fall_after_an_edit_needs_new_evidence_throughout(steps, newer, life):
+    story = told(steps, life)
+    before = story.alert.level
+    story.life = replace(life, revision="r2")
+    for number, (value, proof) in enumerate(newer, 1):
+        story.see(value, proof, tiers=tuple(replace(tier, at=tier.at + 200) for tier in TIERS))
+        assert story.alert.level == (0 if number >= life.resolve_confirm else before)
 
 
 @given(st.lists(values, max_size=20), lives)
