@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -130,7 +131,9 @@ class SmtpSink:
     def __init__(self, **options: Any) -> None:
         self.mails: list[Mail] = []
         self.refuse: dict[str, str] = {}
-        self.before_answer: Callable[[], None] | None = None
+        self._closed = False
+        self.hold: threading.Event | None = None
+        self.arrived = threading.Event()
         self.logins: list[tuple[str, str]] = []
         sink = self
 
@@ -151,6 +154,9 @@ class SmtpSink:
                 if "data" in sink.refuse:
                     return sink.refuse["data"]
                 sink.mails.append(Mail(envelope.mail_from, list(envelope.rcpt_tos), envelope.original_content))
+                sink.arrived.set()
+                if sink.hold is not None:
+                    await asyncio.to_thread(sink.hold.wait, 10)
                 if "drop" in sink.refuse:
                     server.transport.abort()
                 return "250 Accepted"
@@ -158,14 +164,18 @@ class SmtpSink:
         def check(server: SMTP, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
             login = (data.login.decode(), data.password.decode())
             sink.logins.append(login)
-            return AuthResult(success=login[1] == "right")
+            return AuthResult(success=login[1] == "right", handled=False)
 
         self._controller = _AnyPort(Handler(), hostname="127.0.0.1", port=0, authenticator=check, **options)
         self._controller.start()
         self.port = int(self._controller.port)
 
     def close(self) -> None:
-        self._controller.stop()
+        if self.hold is not None:
+            self.hold.set()
+        if not self._closed:
+            self._closed = True
+            self._controller.stop()
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from alerter.notify.message import Rendered
 
 REPEAT_NOTE = "Possible repeat: an earlier attempt to send this message may have arrived."
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_STATUS = re.compile(r"error=(\d{3})\b")
 _SCHEME = re.compile(r"([A-Za-z0-9]{1,32})://")
 
 
@@ -107,11 +108,35 @@ class Channel(ABC):
         """Hand over one message within `flight`."""
 
 
+class Hush(logging.Filter):
+    """Let no line of Apprise's log through, for its warnings print tokens; keep the status it names, per thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._local = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Refuse the record."""
+        found = _STATUS.search(record.getMessage())
+        if found:
+            self._local.status = found[1]
+        return False
+
+    def take_status(self) -> str:
+        """Return the status last named in this thread, "" for none, and forget it."""
+        status = str(getattr(self._local, "status", ""))
+        self._local.status = ""
+        return status
+
+
+hush = Hush()
+
+
 def asset() -> Any:
     """Make Apprise's settings as delivery needs them: in the caller's thread, no redirects, nothing on disk."""
     from alerter.notify.untyped import AppriseAsset  # noqa: PLC0415  slow to import
 
-    logging.getLogger("apprise").propagate = False  # its warnings print tokens; what failed is told by our errors
+    logging.getLogger("apprise").addFilter(hush)  # adding it twice changes nothing
     logging.getLogger("urllib3").setLevel(logging.INFO)  # its debug lines print the path, which is a token
     return AppriseAsset(
         service_timeout=0,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from typing import Any
 
 from alerter.errors import DeliveryError
-from alerter.notify.channels import REPEAT_NOTE, Channel, Envelope, Receipt, Recipient, asset
+from alerter.notify.channels import REPEAT_NOTE, Channel, Envelope, Receipt, Recipient, asset, hush
 from alerter.notify.courier import notify
 from alerter.notify.flight import Flight
 from alerter.notify.message import Rendered
@@ -42,7 +43,9 @@ class OtherChannel(Channel):
     def _plugin(self) -> Any:
         """Make a fresh plugin: its throttle would otherwise sleep in our thread."""
         try:
-            plugin = Apprise.instantiate(self._url, asset=asset(), suppress_exceptions=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # the first one imports every plugin there is
+                plugin = Apprise.instantiate(self._url, asset=asset(), suppress_exceptions=False)
         except (AppriseException, TypeError, ValueError):
             plugin = None
         if plugin is None:
@@ -87,6 +90,8 @@ class OtherChannel(Channel):
             plugin = self._only(plugin, self._list, self._targets[recipient_id])
         flight.mark_sent()
         note = f"\n{REPEAT_NOTE}" if envelope.possible_repeat else ""
+        hush.take_status()
         if notify(plugin, rendered, note):
             return Receipt()
-        raise DeliveryError(f"{plugin.service_name} did not take the message, Apprise does not say why")
+        status = hush.take_status()
+        raise DeliveryError(f"{plugin.service_name} did not take the message" + (f": HTTP {status}" if status else ""))

@@ -98,6 +98,7 @@ class Renderer:
         words = Words(self._settings, year=made_on.year if made_on else 0)
         labels = [len(fact["label"]) for section in document["sections"] for fact in section["facts"]]
         return {
+            **{key: payload.get(key) for key in ("account", "contract", "severity", "made_at", "data_at")},
             **document,
             "note": note,
             "labels": max(labels, default=0),

@@ -62,7 +62,7 @@ _LEVELS: dict[str, tuple[str, float, str, str]] = {
     "contract_end": ("warning", 4.0, "14 days", "14 days before the end"),
     "daily_spike": ("warning", 100.0, "100 %", "active days' mean + 5 sd, at least 16,000 ac"),
     "health": ("critical", 1.0, "", "two failed logins in a row"),
-    "other": ("info", 1.0, "on", ""),
+    "other": ("info", 1.0, "115 %", ""),
 }
 _DETAILS = {"resolved": "recovered", "closed": "rule_removed"}
 
@@ -83,6 +83,14 @@ def item(kind: str, reason: str = "firing", **changes: Any) -> dict[str, Any]:
         made["rule"] = made["kind"] = "login_failed"
     if reason == "resolved" and kind == "contract_cap":
         made["figures"].update(value=612_000.0, percent=76.5, remaining=188_000.0)
+    if reason == "resolved" and kind == "contract_end":
+        made["detail"] = "renewed"
+        made["figures"].update(successor=True)
+    if reason == "resolved" and kind == "daily_spike":
+        made["detail"] = "corrected"
+        made["figures"].update(value=3_120.0, ratio=2.71, excess=1_968.0, day_class="provisional", day="2026-05-13")
+    if reason == "resolved" and kind == "user_cap":
+        made["figures"].update(value=37_100.0, percent=92.75, remaining=2_900.0)
     made.update(changes)
     return made
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 from alerter.notify.filters.clean import clean, clean_lines, clip_lines, slack_text
@@ -34,7 +35,7 @@ def slack_body(title: str, mrkdwn: str, tone: str, *, mentions: bool = False) ->
     blocks: list[dict[str, Any]] = [
         {
             "type": "header",
-            "text": {"type": "plain_text", "text": clean(f"{mark} {title}", _HEADER_LIMIT), "emoji": False},
+            "text": {"type": "plain_text", "text": _header(f"{mark} {title}"), "emoji": False},
         }
     ]
     blocks += [{"type": "section", "text": _mrkdwn(part)} for part in _parts(main)]
@@ -62,6 +63,16 @@ def backstop(rendered: Rendered) -> dict[str, Any]:
     if not body.get("text") or not body.get("blocks"):
         body = slack_body(rendered.title, slack_text(clean_lines(rendered.text)), "info")
     return body
+
+
+def _header(title: str) -> str:
+    """Fit a title, its entities escaped, into a header; plain text is read for entities, too."""
+    limit = _HEADER_LIMIT
+    while True:
+        text = escape(clean(title, limit), quote=False)
+        if len(text) <= _HEADER_LIMIT:
+            return text
+        limit -= 5
 
 
 def _mrkdwn(text: str) -> dict[str, Any]:

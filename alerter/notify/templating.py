@@ -40,8 +40,8 @@ _DENIED_METHODS = frozenset({
 })  # fmt: skip
 _KEPT_FILTERS = frozenset({
     "abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "groupby", "int",
-    "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse",
-    "round", "select", "selectattr", "sort", "string", "sum", "title", "trim", "truncate", "unique", "upper",
+    "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace",
+    "reverse", "round", "select", "selectattr", "sort", "string", "sum", "title", "trim", "truncate", "unique", "upper",
 })  # fmt: skip
 
 
@@ -151,11 +151,12 @@ def run(template: Template, context: Mapping[str, Any]) -> str:
     token = _budget.set(_RANGE_BUDGET)
     parts: list[str] = []
     written = 0
+    output = template.generate(context)
     try:
-        for part in template.generate(context):
+        for part in output:
             written += len(part)
-            if written > OUTPUT_LIMIT:
-                raise SecurityError(f"a message may be {OUTPUT_LIMIT:,} characters long")
+            if written > OUTPUT_LIMIT:  # raised inside the template, so that its line is known
+                output.throw(SecurityError(f"a message may be {OUTPUT_LIMIT:,} characters long"))  # type: ignore[attr-defined]
             parts.append(part)
     finally:
         _budget.reset(token)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
-import apprise
-from apprise.exception import AppriseException
-from apprise.plugins import email, slack
-from apprise.plugins.custom_json import NotifyJSON as _NotifyJSON
-from apprise.plugins.email.smtp import AppriseSMTPController as _SMTPController
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of modules that Apprise's own dependencies still import
+    import apprise
+    from apprise.exception import AppriseException
+    from apprise.plugins import email, slack
+    from apprise.plugins.custom_json import NotifyJSON as _NotifyJSON
+    from apprise.plugins.email.smtp import AppriseSMTPController as _SMTPController
 
 Apprise: Any = apprise.Apprise
 AppriseAsset: Any = apprise.AppriseAsset

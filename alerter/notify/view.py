@@ -70,7 +70,12 @@ def template_kind(payload: Payload) -> str:
 def _items(payload: Payload) -> list[Mapping[str, Any]]:
     given = payload.get("items") or ()
     items = [item for item in given if isinstance(item, Mapping)]
-    return sorted(items, key=lambda item: (_ORDER.index(_reason(item)), -_RANK.get(str(item.get("severity")), 0)))
+    return sorted(items, key=_urgency)
+
+
+def _urgency(item: Mapping[str, Any]) -> tuple[bool, int, int]:
+    reason = _reason(item)
+    return reason in _OVER, -_RANK.get(str(item.get("severity")), 0), _ORDER.index(reason)
 
 
 def _reason(item: Mapping[str, Any]) -> str:
@@ -119,18 +124,19 @@ def _lead(kind: str, payload: Payload, items: Sequence[Mapping[str, Any]], words
     if kind == "test":
         return "Sent by hand to check the way from alerter to here. Nothing is wrong."
     if kind == "storm":
-        return "One message instead of many. Each is open until its own end; `alerter alerts` lists them all."
+        return "One message instead of many; each alert stays open until its own end. To list them all: alerter alerts"
     if len(items) != 1:
         return _group_lead(items)
     item = items[0]
     reason, detail = _reason(item), str(item.get("detail") or "")
     if reason == "resolved":
-        return _since(_RESOLVED.get(detail, "Resolved."), item, payload, words)
+        said = "Resolved: it works again." if kind == "health" else _RESOLVED.get(detail, "Resolved.")
+        return _since(said, item, payload, words)
     if reason == "closed":
         return _CLOSED.get(detail, "Closed. This is not a recovery.")
     start = {
         "firing": "New.",
-        "escalated": "Worse than last told.",
+        "escalated": f"Escalated{_to(item)}.",
         "reminder": f"Reminder {_count(item.get('repeat')) or ''}".rstrip() + ": still so.",
     }[reason]
     parts = [_since(start, item, payload, words) if reason != "firing" else start, _passed(item), _repeats(item)]
@@ -140,7 +146,13 @@ def _lead(kind: str, payload: Payload, items: Sequence[Mapping[str, Any]], words
 
 
 def _group_lead(items: Sequence[Mapping[str, Any]]) -> str:
-    names = {"firing": "new", "escalated": "worse", "reminder": "still so", "resolved": "resolved", "closed": "closed"}
+    names = {
+        "firing": "new",
+        "escalated": "escalated",
+        "reminder": "still so",
+        "resolved": "resolved",
+        "closed": "closed",
+    }
     counts = [(names[reason], sum(_reason(item) == reason for item in items)) for reason in _ORDER]
     said = [f"{count} {name}" for name, count in counts if count]
     repeats = {_repeats(item) for item in items if _reason(item) not in _OVER}
@@ -156,6 +168,11 @@ def _since(start: str, item: Mapping[str, Any], payload: Payload, words: Words) 
     return f"{start} It {'had lasted' if over else 'has lasted'} {elapsed}, since {words.instant(item.get('since'))}."
 
 
+def _to(item: Mapping[str, Any]) -> str:
+    tier = clean(item.get("tier") or "", 40)
+    return f" to {tier}" if tier else ""
+
+
 def _passed(item: Mapping[str, Any]) -> str:
     passed = [clean(label, 40) for label in item.get("passed") or () if label]
     return f"Passed {' and '.join((', '.join(passed[:-1]), passed[-1]))} at once." if len(passed) > 1 else ""
@@ -163,7 +180,7 @@ def _passed(item: Mapping[str, Any]) -> str:
 
 def _repeats(item: Mapping[str, Any]) -> str:
     remind = as_number(item.get("remind_for_s"))
-    return f"Repeats every {span(remind)} while it holds." if remind else "Not repeated."
+    return f"Repeats every {span(remind)} while it holds." if remind else "Sent once."
 
 
 def _sections(items: Sequence[Mapping[str, Any]], payload: Payload, words: Words) -> list[dict[str, Any]]:
@@ -182,7 +199,17 @@ def _sections(items: Sequence[Mapping[str, Any]], payload: Payload, words: Words
         if not single:
             section["title"] = _section_title(state, members, words) if len(groups) > 1 or len(members) == 1 else ""
         sections.append(section)
+    _say_once(sections)
     return sections
+
+
+def _say_once(sections: Sequence[Mapping[str, Any]]) -> None:
+    """Drop facts that an earlier section has told word for word: the contract is the same in all of them."""
+    told: set[str] = set()
+    for section in sections:
+        facts = section["facts"]
+        facts[:] = [fact for fact in facts if fact["value"] not in told]
+        told |= {fact["value"] for fact in facts if fact["label"] in ("Used", "Contract", "Term", "Cap")}
 
 
 def _section_title(state: str, members: Sequence[Mapping[str, Any]], words: Words) -> str:
@@ -197,14 +224,28 @@ def _small(payload: Payload, items: Sequence[Mapping[str, Any]], words: Words) -
     """What proves the message: the age of the data, and where to change the rule."""
     lines = []
     if payload.get("data_at"):
-        newest = f", newest day {words.day(payload['newest_day'])}" if as_day(payload.get("newest_day")) else ""
-        lines.append(f"Data as of {words.instant(payload['data_at'])}{newest}.")
+        lines.append(f"Data as of {words.instant(payload['data_at'])}{_newest(payload, words)}.")
     for item in _one_per_rule(items):
         threshold = clean(item.get("threshold") or "", 160)
-        where = clean(item.get("where") or "", 120)
+        where = "; ".join(part for part in (clean(item.get("where") or "", 120), _cap_place(item)) if part)
         about = f": {threshold}" if threshold else ""
         lines.append(f"Rule {clean(item['rule'], 60)}{about}{f' ({where})' if where else ''}.")
     return lines
+
+
+def _newest(payload: Payload, words: Words) -> str:
+    newest = as_day(payload.get("newest_day"))
+    if newest is None:
+        return ""
+    so_far = ", today so far" if newest == as_day(payload.get("made_at")) else ""
+    return f"; newest day {words.day(newest.isoformat())}{so_far}"
+
+
+def _cap_place(item: Mapping[str, Any]) -> str:
+    """Say where a contract's cap was set, when that is not the rule itself."""
+    figures = item.get("figures")
+    source = figures.get("cap_source") if item.get("kind") == "contract_cap" and isinstance(figures, Mapping) else None
+    return f"cap: {clean(source, 80)}" if source else ""
 
 
 def _one_per_rule(items: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

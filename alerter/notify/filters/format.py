@@ -144,10 +144,20 @@ class Words:
         sign = "+" if signed and amount > 0 else ""
         return f"{sign}{number(amount, digits)}{f' {symbol}' if unit else ''}"
 
+    @property
+    def symbol(self) -> str:
+        """The unit that areas are shown in: `ac` or `ha`."""
+        return self._shown(0.0)[1]
+
     def limit(self, value: object) -> str:
-        """Write a configured area as it was configured: up to six significant digits."""
-        amount, symbol = self._shown(value)
-        return UNKNOWN if amount is None else f"{number(amount, max(6, self.settings.digits))} {symbol}"
+        """Write a configured area as it was configured: up to six significant digits, with its unit."""
+        shown = self.bare_limit(value)
+        return shown if shown == UNKNOWN else f"{shown} {self.symbol}"
+
+    def bare_limit(self, value: object) -> str:
+        """Write a configured area without its unit."""
+        amount, _ = self._shown(value)
+        return UNKNOWN if amount is None else number(amount, max(6, self.settings.digits))
 
     def day(self, value: object, *, weekday: bool = True) -> str:
         """Write a UTC day: `Thu 14 May`, with the year where it is another one."""
