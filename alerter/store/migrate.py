@@ -77,7 +77,7 @@ def upgrade(url: str, progress: Callable[[str], None] | None = None) -> SchemaSt
     if state.state == "newer":
         raise _newer(state)
     if state.state != "current":
-        with _migrating(url) as connection:
+        with migrating(url) as connection:
             if _refuse_newer(connection):
                 _run(connection, "upgrade", "head", progress)
     return check(url)
@@ -85,7 +85,7 @@ def upgrade(url: str, progress: Callable[[str], None] | None = None) -> SchemaSt
 
 def downgrade(url: str, revision: str) -> None:
     """Take the schema back to `revision` (`base`: none at all), for tests and emergencies."""
-    with _migrating(url) as connection:
+    with migrating(url) as connection:
         _run(connection, "downgrade", revision, None)
 
 
@@ -94,7 +94,7 @@ def drift(url: str) -> list[str]:
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - costs a second, only tests and releases ask
     from alembic.migration import MigrationContext  # noqa: PLC0415 - as above
 
-    with _migrating(url) as connection:
+    with migrating(url) as connection:
         options = {
             "compare_type": True,
             "compare_server_default": True,
@@ -154,7 +154,7 @@ def _refuse_newer(connection: Connection) -> bool:
 
 
 @contextmanager
-def _migrating(url: str) -> Iterator[Connection]:
+def migrating(url: str) -> Iterator[Connection]:
     """Run one transaction that nobody else migrates in.
 
     SQLite: foreign keys are off before it begins, because rebuilding a parent table would delete its children's rows,

@@ -93,9 +93,14 @@ class Outbox(Part):
         if self._on_postgres:
             # One claim at a time: the next one sees what this one took, so no two daemons serve one recipient.
             self._connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLAIMS)))
-        heads = self._heads(recipients).where(_M.next_attempt_at <= now, _free(now))
-        ready = heads.order_by(_M.next_attempt_at, _M.id).limit(limit).with_for_update(skip_locked=True, of=message)
-        ids = [row.id for row in self._all(ready.with_only_columns(_M.id))]
+        ready = (
+            sa.select(_M.id)
+            .where(_M.id.in_(self._heads(recipients)), UNDELIVERED, _M.next_attempt_at <= now, _free(now))
+            .order_by(_M.next_attempt_at, _M.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        ids = [row.id for row in self._all(ready)]
         if not ids:
             return []
         interrupted = sa.case((_M.state == "sending", 1), else_=0)
@@ -114,17 +119,10 @@ class Outbox(Part):
         claimed = _messages(thread_ref).where(_M.id.in_(ids)).order_by(_M.id)
         return [OutboxMessage(**row._asdict()) for row in self._all(claimed)]
 
-    def _heads(self, recipients: Collection[str] | None) -> sa.Select[Any]:
-        """Select each recipient's oldest undelivered message, through an index as small as the queue."""
-        older = message.alias("older")
-        oldest = (
-            sa.select(sa.func.min(older.c.id))
-            .where(older.c.recipient_key == _R.key, sa.text(f"older.{UNDELIVERED.text}"))
-            .scalar_subquery()
-        )
-        heads = sa.select(_M.id, _M.state, _M.next_attempt_at, _M.lease_until)
-        heads = heads.select_from(recipient).join(message, _M.id == oldest)
-        return heads if recipients is None else heads.where(_R.id.in_(list(recipients)))
+    def _heads(self, recipients: Collection[str] | None = None) -> list[int]:
+        """Return the id of each recipient's oldest undelivered message."""
+        rows = self._all(_head_ids(recipients))
+        return [row.oldest for row in rows if row.oldest is not None]
 
     @staticmethod
     def _newest_thread_ref() -> sa.ScalarSelect[str | None]:
@@ -141,9 +139,9 @@ class Outbox(Part):
 
     def next_due(self) -> datetime | None:
         """Return when `claim` may next give something, None when nothing waits."""
-        heads = self._heads(None).subquery()
-        at = sa.case((heads.c.state == "sending", heads.c.lease_until), else_=heads.c.next_attempt_at)
-        due_at: datetime | None = self._connection.scalar(sa.select(sa.func.min(at, type_=UtcDateTime)))
+        at = sa.case((_M.state == "sending", _M.lease_until), else_=_M.next_attempt_at)
+        first = sa.select(sa.func.min(at, type_=UtcDateTime)).where(_M.id.in_(self._heads()))
+        due_at: datetime | None = self._connection.scalar(first)
         return due_at
 
     # -------------------------------------------------------------- marking
@@ -213,11 +211,21 @@ class Outbox(Part):
         return dict.fromkeys(STATES, 0) | {str(row.state): int(row.messages) for row in rows}
 
 
+def _head_ids(recipients: Collection[str] | None) -> sa.Select[Any]:
+    """Select each recipient's oldest undelivered message: one look each into an index as small as the queue."""
+    older = message.alias("older")
+    oldest = sa.select(sa.func.min(older.c.id)).where(
+        older.c.recipient_key == _R.key, sa.text(f"older.{UNDELIVERED.text}")
+    )
+    heads = sa.select(oldest.scalar_subquery().label("oldest")).select_from(recipient)
+    return heads if recipients is None else heads.where(_R.id.in_(list(recipients)))
+
+
 def _free(now: datetime) -> sa.ColumnElement[bool]:
-    """Say that a message is nobody's, and that nothing is on its way to its recipient."""
+    """Say that nothing is on its way to a message's recipient, not the message itself either."""
     other = message.alias("other")
     busy = sa.exists().where(
-        other.c.recipient_key == _R.key,
+        other.c.recipient_key == _M.recipient_key,
         sa.text(f"other.{UNDELIVERED.text}"),
         other.c.state == "sending",
         other.c.lease_until > now,

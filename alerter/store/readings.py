@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from alerter.core.answers import RangeAnswer, SummaryAnswer
+from alerter.core.area import Unit
 from alerter.core.model import Settling
 from alerter.errors import StoreError
 from alerter.store.chain import Chain, smallest_difference
@@ -148,9 +149,9 @@ class Readings(Chain, Users):
         self._run(sa.insert(owner_day), rows)
         return tuple(one.day for one in changed)
 
-    def owner_days(self, key: int) -> dict[date, tuple[float, float]]:
-        """Return the newest stored total and daily area of each day of the organisation's range, as said."""
-        return {row.day: (row.total_area, row.daily_area) for row in self._owner_rows(key)}
+    def owner_days(self, key: int) -> dict[date, tuple[float, float, Unit]]:
+        """Return the newest stored total and daily area of each day of the organisation's range, as said, in a unit."""
+        return {row.day: (row.total_area, row.daily_area, Unit(row.unit)) for row in self._owner_rows(key)}
 
     def _owner_rows(self, key: int, up_to_snapshot: int | None = None) -> Sequence[sa.Row[Any]]:
         newest = newest_versions(owner_day, key, up_to_snapshot)

@@ -22,10 +22,10 @@ from tests.store_samples import (
     usage_at,
 )
 
-AWKWARD = (0.0, 0.01, 5e-324, 1e15, 12345678.9, 0.1 + 0.2, 1 / 3, 4.35, 8.41, 1.7e308, 90071992547409.93)
+AWKWARD = (0.0, 0.01, 5e-324, 1e15, 12345678.9, 0.1 + 0.2, 1 / 3, 4.35, 8.41, 1e300, 90071992547409.93)
 
 
-class Rolled(Exception):  # noqa: N818 - says what happens
+class Rolled(Exception):
     pass
 
 
