@@ -64,7 +64,7 @@ def status_document(tx: Tx, settings: StatusSettings, *, now: datetime) -> Docum
         "database": settings.database,
         "config": {"path": settings.config_path or None, "rejected": [str(one) for one in rejected]},
         "accounts": [_account(state) for state in states],
-        "contracts": list(_contracts(tx, settings, [state.name for state in states], now)),
+        "contracts": list(_contracts(tx, settings, states, now)),
         "alerts": {key: counts[key] for key in ("firing", "pending", "resolved")},
         "outbox": _outbox(tx),
     }
@@ -102,13 +102,14 @@ def _outbox(tx: Tx) -> Document:
 
 
 # ------------------------------------------------------------------ contracts
-def _contracts(tx: Tx, settings: StatusSettings, accounts: Iterable[str], now: datetime) -> Iterable[Document]:
-    for account in accounts:
-        terms = tx.usage.contracts(account)
-        names = tx.usage.user_names(account)
+def _contracts(tx: Tx, settings: StatusSettings, states: Iterable[AccountState], now: datetime) -> Iterable[Document]:
+    for state in states:
+        terms = tx.usage.contracts(state.name)
+        names = tx.usage.user_names(state.name)
+        seen_at = min(now, state.last_poll_at or now)  # what ran when the account was last looked at
         for stored in terms:
             end_at = stored.contract.end_at
-            if end_at is None or now < end_at + SHOWN_AFTER_END:
+            if end_at is None or seen_at < end_at + SHOWN_AFTER_END:
                 yield contract_document(tx, stored, settings, terms=terms, names=names, now=now)
 
 

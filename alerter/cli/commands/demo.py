@@ -63,7 +63,7 @@ def _shown_days() -> Iterator[Callable[[int, int, datetime], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     with Progress(*columns, console=console, transient=True) as bar:  # prints what is written to stdout above itself
         task = bar.add_task("starting", total=None)
         yield lambda day, days, at: bar.update(
