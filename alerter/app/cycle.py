@@ -8,7 +8,7 @@ the commit leaves the cursor where it was, and the next cycle does the same agai
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -153,8 +153,21 @@ class Cycle:
     ) -> None:
         rules = [rule for rule in self._settings.rules if (rule.kind in CLOCKED) is clocked]
         context = self._context(stored, history, terms, rules, now)
+        silent = {(rule, user, window) for rule, user, window in context.watched if rule in {one.id for one in rules}}
         for finding in evaluate(rules, history, context):
+            user = finding.subject.user
+            silent.discard((finding.rule, user.id if user else "", finding.window))
             self._advance(finding, snapshot_id, now)
+        self._close_silent(stored.contract, silent)
+
+    def _close_silent(self, contract: Contract, silent: Collection[tuple[str, str, str]]) -> None:
+        """Close alerts of which their rule speaks no more: its scope, window or users were edited."""
+        for alert in list(self._alerts.values()):
+            if (alert.contract_id, alert.period) != (contract.id, contract.period) or alert.status in OVER:
+                continue
+            if (alert.rule, alert.user_id, alert.window) in silent:
+                closed = close(alert, reason="rule_removed", now=self._now)
+                self._keep(closed.alert, closed.transitions)
 
     def _context(
         self,

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from alerter.app.clock import Clock
 from alerter.app.compose import Composer
+from alerter.app.contract_poll import PollSettings
 from alerter.app.cycle import Cap, CycleSettings, quota_of
-from alerter.app.poll import PollSettings
 from alerter.app.ports import UsageSource
 from alerter.config import AccountConfig, Config, build_routes, build_rules
 from alerter.core.model import Contract, Settling, SummaryMeaning

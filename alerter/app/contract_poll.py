@@ -1,0 +1,261 @@
+"""One poll of one contract: what to ask, in which order, and what is committed together.
+
+Today's summary and the organisation's range since the term's start; then the summaries that must be read (again): days
+never read, days whose range figure changed, and once a UTC day the whole revision window, because a late change inside
+overlap does not show in the range; last, what settles the summary's meaning.  Everything learned is committed as ONE
+snapshot; a first fill is committed in parts before it, so that it can be resumed after a crash.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from alerter.app.clock import Clock
+from alerter.app.meaning import MeaningFinder
+from alerter.app.ports import UsageSource
+from alerter.core.answers import RangeAnswer, SummaryAnswer, Unchanged
+from alerter.core.area import Unit, factor
+from alerter.core.model import Contract, Settling, SummaryMeaning
+from alerter.errors import AlerterError, LeafMalformed, LeafNotFound, LeafRejected
+from alerter.store import Claim, Store, StoredContract
+
+log = logging.getLogger("alerter.poll")
+
+FILL_BATCH = 14  # days of a first fill per commit
+ONE_DAY = timedelta(days=1)
+ROUNDING = 0.02  # an answer is rounded to hundredths: in the other unit the same area may differ by this much
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollSettings:
+    """How one account is polled; `backfill_rate` in calls a second, None without a limit."""
+
+    settling: Settling = field(default_factory=Settling)
+    threads: int = 4
+    backfill_rate: float | None = 5.0
+    names: bool = True
+    summary_means: Callable[[Contract], SummaryMeaning | None] = lambda _: None  # as configured; None: find it out
+
+
+class StoppingError(AlerterError):
+    """The daemon is told to stop; what was committed stays, the rest is done at the next start."""
+
+
+class Pace:
+    """Spaces calls of several threads evenly, and ends them when the daemon is told to stop."""
+
+    def __init__(self, rate: float | None, clock: Clock, stop: threading.Event) -> None:
+        self._interval = 1 / rate if rate else 0.0
+        self._clock = clock
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._next_turn = 0.0
+
+    def take(self) -> None:
+        """Wait for the next turn; raise StoppingError when there will be none."""
+        with self._lock:
+            now = self._clock.monotonic()
+            turn = max(now, self._next_turn)
+            self._next_turn = turn + self._interval
+        self.go_on()
+        if turn > now and self._clock.wait(turn - now, self._stop):
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Raise StoppingError when the daemon is told to stop."""
+        if self._stop.is_set():
+            raise StoppingError("stopped while reading; the next start goes on from here")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What all contracts of one account's poll share."""
+
+    source: UsageSource
+    store: Store
+    claim: Claim
+    settings: PollSettings
+    clock: Clock
+    pace: Pace
+    fetchers: ThreadPoolExecutor  # reads several days at once
+
+
+class ContractPoll:
+    """One poll of one contract; make a new one for every poll."""
+
+    def __init__(self, stored: StoredContract, tools: Tools) -> None:
+        self._stored = stored
+        self._tools = tools
+        self._source, self._store, self._clock = tools.source, tools.store, tools.clock
+        self._id = stored.contract.id
+        self._start_on = stored.contract.start_at.date()
+        self._today = tools.clock.now().date()
+        self.filled_days = 0
+
+    def run(self) -> int:
+        """Poll and return the id of the snapshot; raise AlerterError, with everything committed so far kept."""
+        with self._store.read() as tx:
+            today_hash = tx.usage.known_hash(self._stored.key, self._today)
+            read = set(tx.usage.summary_days(self._stored.key))
+            before = tx.usage.owner_days(self._stored.key)
+        summary = self._todays_summary(today_hash)
+        owner = self._owner_range()
+        wanted = self._days_to_read(read, _changed_days(owner, before))
+        self._fill(sorted(wanted - read))
+        summaries = self._summaries(sorted(wanted & read, reverse=True))
+        if isinstance(summary, SummaryAnswer):
+            summaries.append(summary)
+        snapshot_id, fetched_at = self._commit(summaries, owner)
+        configured = self._tools.settings.summary_means(self._stored.contract)
+        MeaningFinder(source=self._source, store=self._store).settle(self._stored, configured, fetched_at)
+        return snapshot_id
+
+    # -------------------------------------------------------------- asking
+    def _todays_summary(self, known_hash: bytes | None) -> SummaryAnswer | Unchanged | None:
+        """Fetch today's summary; None when the API has none: the range then says whether the contract is there."""
+        try:
+            summary = self._source.fetch_summary(self._id, known_hash=known_hash)
+        except LeafNotFound:
+            return None
+        if isinstance(summary, SummaryAnswer) and not self._start_on <= summary.day <= self._today + ONE_DAY:
+            # A day that has not come, or of another term, would poison the figures.
+            raise LeafMalformed(
+                f"the summary of contract {self._id} is dated {summary.day}, outside the term up to today "
+                f"({self._today}); it was not stored"
+            )
+        return summary
+
+    def _owner_range(self) -> RangeAnswer:
+        """Fetch the organisation's range since the term's start.
+
+        Asked from a day before to a day after, for it is open whether the ends belong to a range; from the term's
+        start, for it is open too whether `totalArea` counts from there or from `startTime`.
+        """
+        end_on = self._today + ONE_DAY
+        try:
+            answer = self._source.fetch_owner_range(self._id, self._start_on - ONE_DAY, end_on)
+        except LeafRejected:
+            recent = max(self._start_on, self._today - self._tools.settings.settling.revise)
+            answer = self._source.fetch_owner_range(self._id, recent, end_on)
+        inside = tuple(entry for entry in answer.days if self._start_on <= entry.day <= self._today)
+        return replace(answer, days=inside)
+
+    def _summaries(self, days: Iterable[date], *, paced: bool = False) -> list[SummaryAnswer]:
+        """Fetch dated summaries, several at once; a day that the API lacks or answers with another one is left out."""
+        with self._store.read() as tx:
+            known = {day: tx.usage.known_hash(self._stored.key, day) for day in days}
+        fetched = self._tools.fetchers.map(lambda day: self._summary(day, known[day], paced=paced), known)
+        return [answer for answer in fetched if answer is not None]
+
+    def _summary(self, day: date, known_hash: bytes | None, *, paced: bool) -> SummaryAnswer | None:
+        if paced:
+            self._tools.pace.take()
+        self._tools.pace.go_on()
+        try:
+            answer = self._source.fetch_summary(self._id, day, known_hash=known_hash)
+        except LeafNotFound:
+            return None
+        except LeafMalformed as error:
+            # One unreadable past day must not keep today's figures out; it is asked for again with its window.
+            log.warning("action=day_refused", extra={"fields": self._fields(day=day.isoformat(), error=str(error))})
+            keep_refused(self._store, self._tools.claim.account, self._id, error, self._clock.now())
+            return None
+        return answer if isinstance(answer, SummaryAnswer) and answer.day == day else None
+
+    # -------------------------------------------------------------- which days
+    def _days_to_read(self, read: set[date], changed: set[date]) -> set[date]:
+        """Return the past days whose summary must be read now."""
+        last = min(self._today - ONE_DAY, self._last_day())
+        past = {self._start_on + timedelta(days=n) for n in range((last - self._start_on).days + 1)}
+        window = {day for day in past if last - day < self._tools.settings.settling.revise}
+        fact = self._facts()
+        if fact.get("window_read_on") != self._today.isoformat():
+            absent = {date.fromisoformat(day) for day in fact.get("absent", ())}
+            return (past - read - absent) | window | (changed & past)
+        # The window was read today: what it lacked then is asked for again tomorrow.
+        return (past - read - window - {date.fromisoformat(day) for day in fact.get("absent", ())}) | (changed & past)
+
+    def _last_day(self) -> date:
+        end_at = self._stored.contract.end_at
+        return date.max if end_at is None else (end_at - timedelta(microseconds=1)).date()
+
+    def _facts(self) -> dict[str, Any]:
+        with self._store.read() as tx:
+            return dict(tx.journal.get(self._fact_key()) or {})
+
+    def _fact_key(self) -> str:
+        return f"read/{self._stored.key}"
+
+    # -------------------------------------------------------------- storing
+    def _fill(self, days: Sequence[date]) -> None:
+        """Read days never read before, oldest first, committed in parts: a crash loses one part at most."""
+        is_first_fill = len(days) > FILL_BATCH
+        if is_first_fill:
+            log.info("action=fill_started", extra={"fields": self._fields(days=len(days))})
+        for index in range(0, len(days), FILL_BATCH):
+            part = days[index : index + FILL_BATCH]
+            summaries = self._summaries(part, paced=is_first_fill)
+            self._commit_part(summaries, set(part) - {summary.day for summary in summaries})
+            self.filled_days += len(summaries)
+        if is_first_fill:
+            log.info("action=fill_done", extra={"fields": self._fields(days=len(days))})
+
+    def _commit_part(self, summaries: Iterable[SummaryAnswer], absent: set[date]) -> None:
+        now = self._clock.now()
+        fact = self._facts()
+        fact["absent"] = sorted({*fact.get("absent", ()), *(day.isoformat() for day in absent)})
+        with self._store.write() as tx:
+            tx.accounts.check(self._tools.claim, now)
+            snapshot_id = tx.usage.add_snapshot(self._stored.key, now, self._today, complete=False)
+            for summary in summaries:
+                tx.usage.add_summary(snapshot_id, self._stored.key, summary)
+            tx.journal.put(self._fact_key(), fact, now)
+
+    def _commit(self, summaries: Iterable[SummaryAnswer], owner: RangeAnswer) -> tuple[int, datetime]:
+        """Store all that this poll learned as one complete snapshot; return its id and time."""
+        now = self._clock.now()
+        fact = self._facts()
+        with self._store.write() as tx:
+            tx.accounts.check(self._tools.claim, now)
+            snapshot_id = tx.usage.add_snapshot(self._stored.key, now, self._today)
+            changed = [one.day for one in summaries if tx.usage.add_summary(snapshot_id, self._stored.key, one)]
+            revised = tx.usage.add_owner_range(snapshot_id, self._stored.key, owner)
+            if fact.get("window_read_on") != self._today.isoformat():
+                fact["window_read_on"] = self._today.isoformat()
+                tx.journal.put(self._fact_key(), fact, now)
+        fields = self._fields(snapshot=snapshot_id, days=len(changed), range_days=len(revised))
+        log.debug("action=snapshot_stored", extra={"fields": fields})
+        return snapshot_id, now
+
+    def _fields(self, **more: object) -> dict[str, object]:
+        return {"account": self._tools.claim.account, "contract": self._id, **more}
+
+
+def keep_refused(store: Store, account: str, contract_id: str, error: AlerterError, now: datetime) -> None:
+    """Keep an answer that was refused, masked and cut, for whoever has to find out what the API did."""
+    if isinstance(error, LeafMalformed):
+        with store.write() as tx:
+            tx.usage.save_bad_answer(account, contract_id, "", now, str(error), error.sample)
+
+
+def _changed_days(owner: RangeAnswer, before: dict[date, tuple[float, float, Unit]]) -> set[date]:
+    """Return the days whose range figures are not those stored; the same area in another unit is no change."""
+    return {
+        entry.day
+        for entry in owner.days
+        if entry.day in before and not _same((entry.total_area, entry.daily_area), owner.unit, before[entry.day])
+    }
+
+
+def _same(now: tuple[float, float], unit: Unit, before: tuple[float, float, Unit]) -> bool:
+    total, daily, said_in = before
+    if said_in is unit:
+        return now == (total, daily)
+    scale = factor(said_in, unit)
+    return abs(now[0] - total * scale) <= ROUNDING and abs(now[1] - daily * scale) <= ROUNDING
