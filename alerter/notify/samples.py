@@ -57,10 +57,10 @@ _FIGURES: dict[str, dict[str, Any]] = {
     "other": {"unit": "ac", "value": 12.5, "note": "a kind without words of its own"},
 }  # fmt: skip
 _LEVELS: dict[str, tuple[str, float, str, str]] = {
-    "contract_cap": ("warning", 80.0, "80 %", "80 % of 800,000 ac"),
-    "user_cap": ("critical", 100.0, "100 %", "100 % of each user's cap"),
-    "contract_end": ("warning", 4.0, "14 days", "14 days before the end"),
-    "daily_spike": ("warning", 100.0, "100 %", "active days' mean + 5 sd, at least 16,000 ac"),
+    "contract_cap": ("warning", 80.0, "80 %", "80 %"),
+    "user_cap": ("critical", 100.0, "100 %", "100 %"),
+    "contract_end": ("warning", 4.0, "14 days", "14 days"),
+    "daily_spike": ("warning", 100.0, "100 %", "100 %"),
     "health": ("critical", 1.0, "", "two failed logins in a row"),
     "other": ("info", 1.0, "115 %", ""),
 }
@@ -145,6 +145,8 @@ def samples(kind: str) -> list[dict[str, Any]]:
             payload([item("contract_cap"), item("other")]),
         ]
     made = [payload([item(kind, reason)]) for reason in REASONS]
+    if kind == "daily_spike":
+        made.append(payload([item(kind), item(kind, user=_PRAIRIE), item(kind, user=_LOMA)], more=9))
     if kind == "user_cap":
         made += [payload(_users(12), more=3), payload([*_users(2), *_users(1, "resolved")])]
     return made

@@ -7,6 +7,7 @@ A document is plain data (dict, list, str), every value clean and short, nothing
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,9 @@ from alerter.notify.message import MessageSettings, Payload
 _RANK = {"info": 0, "warning": 1, "critical": 2}
 _ORDER = ("firing", "escalated", "reminder", "resolved", "closed")
 _OVER = ("resolved", "closed")
+_SECTIONS = 10  # of a message
+_PERCENT = re.compile(r"[0-9.,]+ %")
+_OF = {"contract_cap": " of the cap", "user_cap": " of the user's cap", "daily_spike": " of the bar"}
 _RESOLVED = {
     "recovered": "Resolved: fresh data is below the threshold again.",
     "corrected": "Resolved: earlier figures were revised down.",
@@ -126,7 +130,7 @@ def _lead(kind: str, payload: Payload, items: Sequence[Mapping[str, Any]], words
     if kind == "storm":
         return "One message instead of many; each alert stays open until its own end. To list them all: alerter alerts"
     if len(items) != 1:
-        return _group_lead(items)
+        return _group_lead(items, _count(payload.get("more")))
     item = items[0]
     reason, detail = _reason(item), str(item.get("detail") or "")
     if reason == "resolved":
@@ -145,7 +149,7 @@ def _lead(kind: str, payload: Payload, items: Sequence[Mapping[str, Any]], words
     return " ".join(part for part in parts if part)
 
 
-def _group_lead(items: Sequence[Mapping[str, Any]]) -> str:
+def _group_lead(items: Sequence[Mapping[str, Any]], more: int) -> str:
     names = {
         "firing": "new",
         "escalated": "escalated",
@@ -154,7 +158,10 @@ def _group_lead(items: Sequence[Mapping[str, Any]]) -> str:
         "closed": "closed",
     }
     counts = [(names[reason], sum(_reason(item) == reason for item in items)) for reason in _ORDER]
-    said = [f"{count} {name}" for name, count in counts if count]
+    present = [(name, count) for name, count in counts if count]
+    if len(present) == 1:  # those left out of the payload came for the same reason
+        present = [(present[0][0], present[0][1] + more)]
+    said = [f"{count} {name}" for name, count in present]
     repeats = {_repeats(item) for item in items if _reason(item) not in _OVER}
     text = f"{', '.join(said)}.".capitalize() if said else ""
     return f"{text} {repeats.pop()}".strip() if len(repeats) == 1 else text
@@ -169,8 +176,16 @@ def _since(start: str, item: Mapping[str, Any], payload: Payload, words: Words) 
 
 
 def _to(item: Mapping[str, Any]) -> str:
-    tier = clean(item.get("tier") or "", 40)
+    tier = _threshold(item, "tier")
     return f" to {tier}" if tier else ""
+
+
+def _threshold(item: Mapping[str, Any], name: str = "threshold") -> str:
+    """Say a tier in full: `80 % of the cap`, `14 days before the end`."""
+    text, kind = clean(item.get(name) or "", 160), str(item.get("kind"))
+    if _PERCENT.fullmatch(text):
+        return text + _OF.get(kind, "")
+    return f"{text} before the end" if kind == "contract_end" and text.endswith(("day", "days")) else text
 
 
 def _passed(item: Mapping[str, Any]) -> str:
@@ -194,12 +209,15 @@ def _sections(items: Sequence[Mapping[str, Any]], payload: Payload, words: Words
     more = _count(payload.get("more"))
     single = len(items) == 1 and not more
     sections = []
-    for (_, state), members in groups.items():
+    kept = list(groups.items())[:_SECTIONS]
+    for (_, state), members in kept:
         section = kinds.section(members, more if members[-1] is items[-1] else 0, words)
         if not single:
             section["title"] = _section_title(state, members, words) if len(groups) > 1 or len(members) == 1 else ""
         sections.append(section)
     _say_once(sections)
+    if len(groups) > len(kept):
+        sections[-1]["notes"].append(f"And {len(groups) - len(kept)} more; to list them all: alerter alerts")
     return sections
 
 
@@ -226,7 +244,7 @@ def _small(payload: Payload, items: Sequence[Mapping[str, Any]], words: Words) -
     if payload.get("data_at"):
         lines.append(f"Data as of {words.instant(payload['data_at'])}{_newest(payload, words)}.")
     for item in _one_per_rule(items):
-        threshold = clean(item.get("threshold") or "", 160)
+        threshold = _threshold(item)
         where = "; ".join(part for part in (clean(item.get("where") or "", 120), _cap_place(item)) if part)
         about = f": {threshold}" if threshold else ""
         lines.append(f"Rule {clean(item['rule'], 60)}{about}{f' ({where})' if where else ''}.")

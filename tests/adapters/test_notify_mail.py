@@ -189,10 +189,8 @@ def test_a_hostile_value_is_shown_but_never_obeyed(sink: SmtpSink, kind: str, na
     send(mail(sink), rendered, key=name, thread=name)
     (got,) = sink.mails
     assert got.recipients == ["anna@example.com"]
-    assert sorted(key.lower() for key in got.message.keys() if key.lower() in ("bcc", "to", "subject")) == [
-        "subject",
-        "to",
-    ]
+    named = [key.lower() for key, _ in got.message.items()]
+    assert [named.count(key) for key in ("bcc", "to", "subject")] == [0, 1, 1]
     assert len(got.message["Subject"]) <= 200
     html, text = got.part("html"), got.part("plain")
     assert "<script>alert" not in html

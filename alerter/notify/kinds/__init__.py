@@ -13,7 +13,7 @@ from alerter.notify.filters.format import Words
 from alerter.notify.kinds import caps, plain, spike, term
 from alerter.notify.kinds.parts import TOP, Item, Section, Speaker, figures_of, make_section, make_table
 
-GROUPED = frozenset({"user_cap"})  # kinds whose items share one table
+GROUPED = frozenset({"user_cap", "daily_spike"})  # kinds whose items share one table
 
 _SPEAKERS: Mapping[str, Speaker] = {
     "contract_cap": Speaker(caps.contract_headline, caps.contract_section),
@@ -34,7 +34,7 @@ def section(items: Sequence[Item], more: int, words: Words) -> Section:
     """Give the facts behind one item, or behind several of one kind; `more` were left out of the payload."""
     kind = str(items[0].get("kind"))
     if len(items) + more > 1 and kind in GROUPED:
-        return caps.user_table(items, more, words)
+        return (caps.user_table if kind == "user_cap" else spike.table)(items, more, words)
     figures = figures_of(items[0])
     return _SPEAKERS.get(kind, _PLAIN).section(items[0], figures, words.for_figures(figures))
 
@@ -43,6 +43,8 @@ def group_headline(kind: str, items: Sequence[Item], count: int, words: Words) -
     """Say in one line what several items of one kind have in common, and name the worst."""
     if kind == "user_cap":
         return caps.users_headline(items, count)
+    if kind == "daily_spike":
+        return spike.several(items, count, words)
     return f"{count} × {plain.word_for(kind)}: {headline(items[0], words)}"
 
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from alerter.notify.filters.clean import clean
 from alerter.notify.filters.format import Words, as_number, number, percent, times, user_label
-from alerter.notify.kinds.parts import Figures, Item, Section, is_over, make_section, make_table, rows_of, share, used
+from alerter.notify.kinds.parts import (
+    TOP,
+    Figures,
+    Item,
+    Section,
+    figures_of,
+    is_over,
+    make_section,
+    make_table,
+    rows_of,
+    share,
+    used,
+)
 
 _DAY_NOTES = {
     "open": "The day is not over: the figure is a lower bound.",
@@ -73,20 +85,64 @@ def _bar(figures: Figures, words: Words) -> str:
     if not method:
         return ""
     base = figures.get("baseline")
-    how = _mean(base, words) if isinstance(base, Mapping) else ""
+    how = _mean(base, figures.get("bar"), words) if isinstance(base, Mapping) else ""
     reason = clean(figures.get("method_reason") or "", 100)
     detail = f" ({reason})" if reason else ""
-    return f"{words.area(figures.get('bar'))}{f' = {how}' if how else ''}; method {method}{detail}"
+    return f"{words.area(figures.get('bar'))}{how}; method {method}{detail}"
 
 
-def _mean(base: Figures, words: Words) -> str:
+def _mean(base: Figures, bar: object, words: Words) -> str:
+    """Show the mean and the spread that the bar came from, as a sum where the bar is that sum."""
     mean, sd, sigma = (as_number(base.get(key)) for key in ("mean", "sd", "sigma"))
     if mean is None:
         return ""
     spread = f" + {number(sigma)} × {words.bare_area(sd)}" if sd is not None and sigma is not None else ""
     active, days = as_number(base.get("active_days")), as_number(base.get("days"))
     over = f" over {int(active)} active of {int(days)} days" if active is not None and days is not None else ""
-    return f"mean {words.bare_area(mean)}{spread}{over}"
+    whole = mean + (sigma or 0.0) * (sd or 0.0)
+    limit = as_number(bar)
+    sign = " = " if limit is not None and abs(limit - whole) <= 0.005 * abs(whole) else "; "
+    return f"{sign}mean {words.bare_area(mean)}{spread}{over}"
+
+
+def table(items: Sequence[Item], more: int, words: Words) -> Section:
+    """List several spikes, the furthest above their bars first."""
+    ranked = sorted(items, key=_height, reverse=True)
+    rows = [_row(item, words) for item in ranked[:TOP]]
+    figures = figures_of(ranked[0])
+    unit = words.for_figures(figures).symbol
+    columns = (
+        ("User", False, False), ("Day", False, False), (f"Added, {unit}", True, False),
+        (f"Normal, {unit}", True, False), (f"Bar, {unit}", True, True),
+    )  # fmt: skip
+    facts = [("Contract", used(figures, words.for_figures(figures)))]
+    return make_section(facts, [make_table(columns, rows, len(items) - len(rows) + more, "more")])
+
+
+def several(items: Sequence[Item], count: int, words: Words) -> str:
+    """`12 spikes; the highest: Prairie Co-op (8f3c): spike on Thu 14 May: …`."""
+    worst = max(items, key=_height)
+    figures = figures_of(worst)
+    over = "spikes taken back" if all(is_over(item) for item in items) else "spikes"
+    highest = headline({**worst, "reason": "firing"}, figures, words.for_figures(figures))
+    return f"{count} {over}; the highest: {highest}"
+
+
+def _height(item: Item) -> float:
+    value, bar = (as_number(figures_of(item).get(key)) for key in ("value", "bar"))
+    return value / bar if value is not None and bar else 0.0
+
+
+def _row(item: Item, words: Words) -> list[str]:
+    figures = figures_of(item)
+    bound = words.for_figures(figures)
+    shown = [
+        bound.bare_area(figures.get(key), signed=key == "value") if as_number(figures.get(key)) is not None else ""
+        for key in ("value", "normal", "bar")
+    ]
+    day = bound.day(figures.get("day"))
+    who = user_label(item["user"]) if isinstance(item.get("user"), Mapping) else "all users"
+    return [who, f"{day}, so far" if figures.get("day_class") == "open" else day, *shown]
 
 
 def _contributors(figures: Figures, words: Words) -> Section | None:
