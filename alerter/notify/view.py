@@ -169,7 +169,7 @@ def _group_lead(items: Sequence[Mapping[str, Any]], more: int) -> str:
 
 def _since(start: str, item: Mapping[str, Any], payload: Payload, words: Words) -> str:
     elapsed = words.elapsed(item.get("since"), payload.get("made_at"))
-    if not elapsed:
+    if not elapsed or item.get("kind") == "contract_end":  # days pass, that is no news
         return start
     over = _reason(item) in _OVER
     return f"{start} It {'had lasted' if over else 'has lasted'} {elapsed}, since {words.instant(item.get('since'))}."
@@ -195,7 +195,9 @@ def _passed(item: Mapping[str, Any]) -> str:
 
 def _repeats(item: Mapping[str, Any]) -> str:
     remind = as_number(item.get("remind_for_s"))
-    return f"Repeats every {span(remind)} while it holds." if remind else "Sent once."
+    if remind:
+        return f"Repeats every {span(remind)} while it holds."
+    return "Sent once." if item.get("kind") == "daily_spike" else "Sent once per tier."
 
 
 def _sections(items: Sequence[Mapping[str, Any]], payload: Payload, words: Words) -> list[dict[str, Any]]:
