@@ -1,4 +1,4 @@
-"""Run migrations inside the transaction that alerter.store.migrate has opened; developers name a database by -x url=."""
+"""Run migrations in the transaction that alerter.store.migrate has opened; developers name a database by -x url=."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ _DRIVERS = {
     "postgresql+psycopg": "postgresql+psycopg",
 }
 _BUSY_STATES = ("08", "40", "53", "57P")  # connection lost, serialization, out of connections, server going down
+_REFUSED = ("does not exist", "authentication failed", "no pg_hba.conf entry")  # waiting does not help
 _DAMAGED = {
     "SQLITE_FULL": "the disk is full; nothing of this step was kept",
     "SQLITE_READONLY": "the database cannot be written: read-only file or disk",
@@ -127,9 +128,13 @@ def begin(engine: Engine, *, writes: bool) -> Iterator[Connection]:
             yield connection
     except exc.SQLAlchemyError as error:
         wrapped = wrap(error, engine)
-        if not isinstance(wrapped, StoreBusy):
-            engine.dispose()  # an input or output error leaves a connection in doubt: open a new one next time
+        if isinstance(error, exc.OperationalError) and not isinstance(wrapped, StoreBusy) and not _in_memory(engine):
+            engine.dispose()  # an input or output error leaves connections in doubt: open new ones next time
         raise wrapped from error
+
+
+def _in_memory(engine: Engine) -> bool:
+    return isinstance(engine.pool, StaticPool)
 
 
 def wrap(error: exc.SQLAlchemyError, engine: Engine) -> StoreError:
@@ -165,6 +170,8 @@ def _wrap_postgres(error: exc.DBAPIError) -> StoreError:
     if state == "42P01":
         return SchemaError("the database has no tables of this program yet; run `alerter db upgrade`")
     away = isinstance(error, exc.OperationalError | exc.InterfaceError) and not state
+    if away and any(sentence in text for sentence in _REFUSED):
+        return StoreError(f"the database refused us: {text}")
     if error.connection_invalidated or away or state.startswith(_BUSY_STATES) or state == "55P03":
         return StoreBusy(f"the database is busy or away: {text}")
     return StoreError(f"the database refused: {text}")

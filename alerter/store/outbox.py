@@ -6,6 +6,7 @@ daemon died between claim and mark: the message may have arrived, so the next cl
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -198,12 +199,27 @@ class Outbox(Part):
         return sorted(dead, key=lambda row: row.id)
 
     # -------------------------------------------------------------- looking
-    def list(self, state: str | None = None, limit: int = 100) -> list[OutboxMessage]:
+    def list(self, state: str | None = None, limit: int = 100) -> builtins.list[OutboxMessage]:
         """Return messages (in one state), the newest first."""
         found = _messages(_M.thread_ref).order_by(_M.id.desc()).limit(limit)
         if state is not None:
             found = found.where(_M.state == state)
         return [OutboxMessage(**row._asdict()) for row in self._all(found)]
+
+    def broken(self) -> tuple[OutboxMessage, ...]:
+        """Return, per recipient whose last finished message was given up, that message; a removed one is not broken."""
+        finished = message.alias("finished")
+        last = (
+            sa.select(finished.c.id)
+            .where(finished.c.recipient_key == _R.key, finished.c.done_at.is_not(None))
+            .order_by(finished.c.done_at.desc(), finished.c.id.desc())
+            .limit(1)
+            .correlate(recipient)
+            .scalar_subquery()
+        )
+        given_up = _messages(_M.thread_ref).where(_M.id.in_(sa.select(last).select_from(recipient)), _M.state == "dead")
+        rows = self._all(given_up.where(_M.last_error != "receiver_removed").order_by(_M.id))
+        return tuple(OutboxMessage(**row._asdict()) for row in rows)
 
     def counts(self) -> Mapping[str, int]:
         """Return how many messages are in each state."""

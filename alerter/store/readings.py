@@ -14,8 +14,8 @@ from alerter.core.area import Unit
 from alerter.core.model import Settling
 from alerter.errors import StoreError
 from alerter.store.chain import Chain, smallest_difference
-from alerter.store.rows import SnapshotRow, SummaryState
-from alerter.store.tables import contract, owner_day, reading, snapshot
+from alerter.store.rows import NewestSummary, SnapshotRow, SummaryState
+from alerter.store.tables import contract, owner_day, owner_extra, reading, snapshot
 from alerter.store.users import Users
 
 _REVISE = Settling().revise
@@ -110,6 +110,12 @@ class Readings(Chain, Users):
         newest = sa.select(_R.hash).where(_R.contract_key == key, _R.day == day).order_by(_R.id.desc()).limit(1)
         return self._connection.scalar(newest)
 
+    def newest_summary(self, key: int) -> NewestSummary | None:
+        """Return what the newest day's newest summary said, None before the first."""
+        newest = sa.select(_R.day, _R.unit, _R.user_sum, _R.user_count).where(_R.contract_key == key)
+        row = self._first(newest.order_by(_R.day.desc(), _R.id.desc()).limit(1))
+        return None if row is None else NewestSummary(**row._asdict())
+
     def summary_days(self, key: int, revise: timedelta = _REVISE) -> dict[date, SummaryState]:
         """Return the days that have a summary; `final_read`: its newest version was read `revise` after the day."""
         newest = (
@@ -147,7 +153,13 @@ class Readings(Chain, Users):
             for one in changed
         ]
         self._run(sa.insert(owner_day), rows)
+        self._keep_extra(snapshot_id, key, answer.extra)
         return tuple(one.day for one in changed)
+
+    def _keep_extra(self, snapshot_id: int, key: int, extra: dict[str, Any]) -> None:
+        newest = sa.select(owner_extra.c.extra).where(owner_extra.c.contract_key == key)
+        if extra != (self._connection.scalar(newest.order_by(owner_extra.c.id.desc()).limit(1)) or {}):
+            self._add(owner_extra, contract_key=key, snapshot_id=snapshot_id, extra=extra)
 
     def owner_days(self, key: int) -> dict[date, tuple[float, float, Unit]]:
         """Return the newest stored total and daily area of each day of the organisation's range, as said, in a unit."""

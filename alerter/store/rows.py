@@ -136,6 +136,16 @@ class BadAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewestSummary:
+    """The newest day that was read, as said: `user_sum` in `unit`, over `user_count` users."""
+
+    day: date
+    unit: str
+    user_sum: float
+    user_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMessage:
     """One row of the outbox; `attempts` counts the running one too, `ambiguous` those that may have arrived.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from datetime import datetime
 from typing import Any
 
@@ -38,7 +39,7 @@ class Silences(Part):
         over = sa.update(silence).where(_S.id == id, _S.ends_at > now, _S.ended_at.is_(None))
         return self._run(over.values(ended_at=now)) == 1
 
-    def list(self, now: datetime, all: bool = False) -> list[Silence]:  # noqa: A002 - reads as it is said
+    def list(self, now: datetime, all: bool = False) -> builtins.list[Silence]:  # noqa: A002 - reads as it is said
         """Return the silences that are running or to come, by id; with `all` also those that are over.
 
         A silence that was ended early ends then.

@@ -1,7 +1,7 @@
 """Every table, in one place; the migrations are held to be equal to this by a test.
 
-Usage is append-only: `snapshot`, `reading`, `user_area`, `owner_day`, `contract_version`, `meaning` and `transition`
-know INSERT alone.  Days are ordinals, users are numbers within their account, areas are doubles as said.
+Usage is append-only: `snapshot`, `reading`, `user_area`, `owner_day`, `owner_extra`, `contract_version`, `meaning`
+and `transition` know INSERT alone.  Days are ordinals, users are numbers within their account, areas are doubles.
 """
 
 from __future__ import annotations
@@ -143,6 +143,16 @@ owner_day = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# Fields of a range answer that this program does not know, kept when they change.
+owner_extra = sa.Table(
+    "owner_extra",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("contract_key", sa.ForeignKey("contract.key"), nullable=False, index=True),
+    Column("snapshot_id", sa.ForeignKey("snapshot.id"), nullable=False),
+    Column("extra", Json, nullable=False),
+)
+
 meaning = sa.Table(
     "meaning",
     metadata,
@@ -277,6 +287,7 @@ message = sa.Table(
         postgresql_where=UNDELIVERED,
     ),
     sa.Index(None, "recipient_key", "thread"),
+    sa.Index(None, "recipient_key", "done_at"),
     sa.Index(None, "state", "id"),
     sqlite_autoincrement=True,
 )

@@ -29,6 +29,7 @@ TABLES = (
     "message_item",
     "snapshot",
     "owner_day",
+    "owner_extra",
     "reading",
 )
 
@@ -204,6 +205,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name="uq_message_key"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_message_recipient_key_done_at", "message", ["recipient_key", "done_at"])
     op.create_index("ix_message_recipient_key_thread", "message", ["recipient_key", "thread"])
     op.create_index("ix_message_state_id", "message", ["state", "id"])
     op.create_index(
@@ -286,6 +288,17 @@ def upgrade() -> None:
     op.create_index(
         "ix_owner_day_contract_key_day_id_snapshot_id", "owner_day", ["contract_key", "day", "id", "snapshot_id"]
     )
+    op.create_table(
+        "owner_extra",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("contract_key", sa.Integer(), nullable=False),
+        sa.Column("snapshot_id", sa.Integer(), nullable=False),
+        sa.Column("extra", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["contract_key"], ["contract.key"], name="fk_owner_extra_contract_key_contract"),
+        sa.ForeignKeyConstraint(["snapshot_id"], ["snapshot.id"], name="fk_owner_extra_snapshot_id_snapshot"),
+        sa.PrimaryKeyConstraint("id", name="pk_owner_extra"),
+    )
+    op.create_index("ix_owner_extra_contract_key", "owner_extra", ["contract_key"])
     op.create_table(
         "reading",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -54,9 +54,14 @@ def test_a_paused_daemon_writes_nothing_once_somebody_else_has_claimed(store: St
     key = one_contract(store)
     (first,) = claim(store)
     (second,) = claim(store, "two", NOW + LEASE)
-    with pytest.raises(StaleClaim, match="another daemon"), store.write() as tx:
-        tx.usage.add_summary(tx.usage.add_snapshot(key, NOW, TODAY), key, summary(TODAY, {"a": 1.0}))
-        tx.accounts.check(first, NOW)
+
+    def late() -> None:
+        with store.write() as tx:
+            tx.usage.add_summary(tx.usage.add_snapshot(key, NOW, TODAY), key, summary(TODAY, {"a": 1.0}))
+            tx.accounts.check(first, NOW)
+
+    with pytest.raises(StaleClaim, match="another daemon"):
+        late()
     with store.write() as tx:
         assert tx.usage.snapshots(key, 0) == []
         tx.accounts.check(second, NOW)

@@ -37,10 +37,15 @@ def sqlite_url(tmp_path: Path) -> str:
 
 def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     key = one_contract(store)
-    with pytest.raises(ZeroDivisionError), store.write() as tx:
-        tx.journal.put("a", {}, NOW)
-        tx.usage.add_snapshot(key, NOW, TODAY)
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with store.write() as tx:
+            tx.journal.put("a", {}, NOW)
+            tx.usage.add_snapshot(key, NOW, TODAY)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with store.read() as tx:
         assert tx.journal.get("a") is None
         assert tx.usage.newest_snapshot(key) is None
@@ -85,6 +90,9 @@ def test_a_database_in_memory_needs_no_preparation() -> None:
     store = Store("sqlite://")
     key = one_contract(store)
     snapshot_id = stored(store, key, summary(TODAY, {"a": 1.5}))
+    assert usage_at(store, key, snapshot_id).user_areas.tolist() == [[1.5]]
+    with pytest.raises(StoreError), store.write() as tx:
+        tx.usage.save_meaning(77, "users", "daily", {}, NOW)
     assert usage_at(store, key, snapshot_id).user_areas.tolist() == [[1.5]]
     store.hold("nobody else can see it")
     store.close()
@@ -227,11 +235,16 @@ def test_a_killed_backend_is_busy_and_the_next_transaction_works(postgres_server
     migrate.upgrade(url)
     store = Store(url)
     key = one_contract(store)
-    with pytest.raises(StoreBusy, match="busy or away"), store.write() as tx:
-        tx.usage.add_snapshot(key, NOW, TODAY)
-        pid = tx.usage._connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
-        postgres_server.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
-        tx.usage.add_snapshot(key, NOW, TODAY)
+
+    def cut() -> None:
+        with store.write() as tx:
+            tx.usage.add_snapshot(key, NOW, TODAY)
+            pid = tx.usage._connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+            postgres_server.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+            tx.usage.add_snapshot(key, NOW, TODAY)
+
+    with pytest.raises(StoreBusy, match="busy or away"):
+        cut()
     with store.write() as tx:
         assert tx.usage.newest_snapshot(key) is None
         assert tx.accounts.claim("one", NOW + HOUR, LEASE, ["main"], 1)
@@ -242,6 +255,14 @@ def test_an_absent_postgres_is_busy_not_fatal(tmp_path: Path) -> None:
     store = Store(f"postgresql://alerter@/nowhere?host={tmp_path}")
     with pytest.raises(StoreBusy, match="busy or away"), store.read():
         pass
+    store.close()
+
+
+def test_a_postgres_that_refuses_us_is_an_error_that_waiting_does_not_help(postgres_server: PostgresServer) -> None:
+    store = Store(postgres_server.url().replace("/postgres?", "/nobodys?"))
+    with pytest.raises(StoreError, match=r"nobodys.*does not exist") as caught, store.read():
+        pass
+    assert not isinstance(caught.value, StoreBusy)
     store.close()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -44,7 +45,7 @@ def areas_near(chance: random.Random, before: dict[str, float]) -> dict[str, flo
 
 @pytest.mark.parametrize("seed", range(6))
 def test_usage_is_exactly_what_was_known_at_every_snapshot(database_url: str, store: Store, seed: int) -> None:
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - a seeded choice
     other = Store(database_url)  # a second daemon: its writes must be seen, its cache is its own
     key = one_contract(store)
     known, snapshots = Known(), []
@@ -73,7 +74,7 @@ def test_usage_is_exactly_what_was_known_at_every_snapshot(database_url: str, st
                 draft.ranged.append((snapshot_id, ranged))
                 if doomed:
                     tx.usage.usage(key, snapshot_id, date.min)  # what is seen here must not be remembered
-                    raise Rolled
+                    raise Rolled  # noqa: TRY301 - what is rolled back is the point
         except Rolled:
             continue
         known = draft
@@ -201,6 +202,18 @@ def test_snapshots_grow_and_incomplete_ones_are_left_out(store: Store) -> None:
         newest = tx.usage.newest_snapshot(key)
     assert newest is not None
     assert (newest.id, newest.fetched_at, newest.today, newest.contract_key) == (ids[2], NOW, TODAY, key)
+
+
+def test_unknown_fields_are_kept_when_they_change(store: Store) -> None:
+    key = one_contract(store)
+    for extra in ({}, {"note": "a"}, {"note": "a"}, {"note": None}, {}):
+        answer = replace(owner_range({TODAY: (1.0, 1.0)}), extra=extra)
+        with store.write() as tx:
+            tx.usage.add_owner_range(tx.usage.add_snapshot(key, NOW, TODAY), key, answer)
+    stored(store, key, replace(summary(TODAY, {"a": 1.0}), extra={"more": [1]}))
+    with store.engine.connect() as connection:
+        assert list(connection.scalars(sa.select(tables.owner_extra.c.extra))) == [{"note": "a"}, {"note": None}, {}]
+        assert connection.scalar(sa.select(tables.reading.c.extra)) == {"more": [1]}
 
 
 def test_what_usage_gives_cannot_be_changed(store: Store) -> None:
