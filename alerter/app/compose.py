@@ -41,7 +41,8 @@ class Composer:
                 drafts.append(self._draft(recipient, "storm", said, contracts, now))
                 continue
             for _, group in _grouped(said, _group_key):
-                drafts.append(self._draft(recipient, "alert", group, contracts, now))
+                kind = "health" if group[0][0].labels.get("kind") == "health" else "alert"
+                drafts.append(self._draft(recipient, kind, group, contracts, now))
         return drafts
 
     def _draft(
@@ -66,7 +67,7 @@ class Composer:
             "made_at": now.isoformat(),
             "data_at": first_alert.figures.get("as_of") or now.isoformat(),
             "newest_day": first_alert.figures.get("newest_day"),
-            "items": [self._item(alert, notice) for alert, notice in ranked[:ITEMS_MAX]],
+            "items": [self._item(alert, notice, contracts) for alert, notice in ranked[:ITEMS_MAX]],
             "more": max(0, len(said) - ITEMS_MAX),
         }
         return Draft(
@@ -80,7 +81,7 @@ class Composer:
             created_at=now,
         )
 
-    def _item(self, alert: Alert, notice: Notice) -> dict[str, Any]:
+    def _item(self, alert: Alert, notice: Notice, contracts: Mapping[tuple[str, str], Contract]) -> dict[str, Any]:
         tier = next((tier for tier in alert.tiers if tier.at == notice.level), None)
         rule = self.rules.get(alert.rule)
         user = alert.figures.get("user")
@@ -102,7 +103,7 @@ class Composer:
             "where": rule.where if rule else "",
             "threshold": tier.label if tier else "",
             "held": alert.held,
-            "contract_id": alert.contract_id,
+            "contract": _contract(contracts.get((alert.contract_id, alert.period))),
             "figures": dict(alert.figures),
         }
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerter.app.compose import Composer
+from alerter.app.health import health_findings
 from alerter.app.load import load_history, successor_of
 from alerter.core.alerts import Life, advance, close, decide, fingerprint
 from alerter.core.area import Area
 from alerter.core.evaluate import evaluate
+from alerter.core.health import life_of
 from alerter.core.model import Contract, Finding, History, Settling, subject_key
 from alerter.core.routing import Route, Silence, routed, why_suppressed
 from alerter.core.rules.base import EvalContext, Rule
@@ -27,6 +29,7 @@ log = logging.getLogger("alerter.cycle")
 
 CLOCKED = frozenset({"contract_end"})  # kinds that follow from the calendar and need no fresh answer
 OVER = frozenset({Status.INACTIVE, Status.CLOSED})
+RESTING = frozenset({Status.INACTIVE, Status.RESOLVED, Status.CLOSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,8 @@ class CycleSettings:
     cap_of: Callable[[Contract], Cap] = quota_of
     aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # account -> user id -> name
     renamed: Mapping[str, str] = field(default_factory=dict)  # a rule's former id -> its id
+    every: timedelta = timedelta(minutes=15)  # between two polls: what counts as blind follows from it
+    first_account: str = ""  # the one whose cycle also judges what belongs to no account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,7 @@ class Cycle:
         for stored in terms:
             self._contracts[stored.contract.id, stored.contract.period] = stored.contract
             self._evaluate(stored, terms, names)
+        self._judge_health(terms)
         self._close_orphans(terms)
         messages = self._speak()
         self._tx.alerts.save(self._alerts[key] for key in sorted(self._touched))
@@ -199,19 +205,41 @@ class Cycle:
         )
 
     def _advance(self, finding: Finding, snapshot_id: int, now: datetime) -> None:
-        rule = self._rules[finding.rule]
         key = fingerprint(finding.rule, finding.subject.key, finding.period, finding.window)
         before = self._alerts.get(key) or self._tx.alerts.load([key]).get(key)
-        life = Life(confirm=rule.confirm, resolve_confirm=rule.resolve_confirm, gap=rule.gap, revision=rule.revision)
-        moved = advance(before, finding, life=life, snapshot_id=snapshot_id, now=now)
+        moved = advance(before, finding, life=self._life(finding.rule), snapshot_id=snapshot_id, now=now)
         if before is None and moved.alert.status is Status.INACTIVE:
             return  # nothing was ever wrong here: no row
+        if before is not None and before.status in RESTING and not moved.transitions:
+            return  # nothing is wrong still: a quiet poll writes nothing about it
         self._keep(moved.alert, moved.transitions)
+
+    def _life(self, rule_id: str) -> Life:
+        rule = self._rules.get(rule_id)
+        if rule is None:
+            return life_of(rule_id)
+        return Life(confirm=rule.confirm, resolve_confirm=rule.resolve_confirm, gap=rule.gap, revision=rule.revision)
 
     def _keep(self, alert: Alert, transitions: Iterable[Transition] = ()) -> None:
         self._alerts[alert.fingerprint] = alert
         self._touched.add(alert.fingerprint)
         self._transitions.extend(transitions)
+
+    def _judge_health(self, terms: Sequence[StoredContract]) -> None:
+        """Say how reading and speaking go; it is judged from our own clock, so the second is its snapshot."""
+        settings = self._settings
+        recipients = {one for ids in settings.recipients.values() for one in ids}
+        found = health_findings(
+            self._tx,
+            self._account,
+            terms,
+            every=settings.every,
+            speaks_for_all=self._account == settings.first_account,
+            recipients=recipients,
+            now=self._now,
+        )
+        for finding in found:
+            self._advance(finding, int(self._now.timestamp()), self._now)
 
     # -------------------------------------------------------------- 3: what has lost its ground
     def _close_orphans(self, terms: Sequence[StoredContract]) -> None:
@@ -227,7 +255,8 @@ class Cycle:
             return ""
         contract = contracts.get((alert.contract_id, alert.period))
         rule = self._rules.get(alert.rule)
-        if rule is None or contract is None or not rule.match.covers(contract):
+        is_health = alert.labels.get("kind") == "health"
+        if contract is None or (not is_health and (rule is None or not rule.match.covers(contract))):
             return "rule_removed"
         return (
             "period_ended" if contract.end_at and self._now >= contract.end_at + self._settings.settling.revise else ""
@@ -247,6 +276,8 @@ class Cycle:
         channels = routed(self._settings.routes, labels)
         to = [recipient for channel in channels for recipient in self._settings.recipients.get(channel, ())]
         why = why_suppressed(labels, alert.level, silences, self._now)
+        if alert.kind == "channel_broken":
+            to = [recipient for recipient in to if recipient != alert.window]  # it would not get there
         decision = decide(alert, routed=to, suppressed=lambda _recipient: why, now=self._now)
         if decision.alert != alert:
             self._keep(decision.alert)

@@ -22,7 +22,7 @@ from alerter.store import OutboxMessage, Store
 
 log = logging.getLogger("alerter.deliver")
 
-LEASE = timedelta(minutes=15)  # longer than the longest send: an SMTP server may take ten minutes for its last word
+LEASE = timedelta(minutes=15)  # longer than any channel's deadline and the pace before it
 GIVE_UP_AFTER = timedelta(hours=72)
 BACKOFF = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)  # seconds; the last one again and again
 JITTER = 0.2
@@ -66,6 +66,7 @@ class Delivery:
         stop: threading.Event,
         listener: Listener | None = None,
         beat: Callable[[], None] = lambda: None,
+        spoke_at: dict[str, float] | None = None,
     ) -> None:
         self._store = store
         self._renderer = renderer
@@ -75,6 +76,8 @@ class Delivery:
         self._listener = listener
         self._beat = beat
         self._channel_of = {one.id: channel for channel in channels.values() for one in channel.recipients}
+        self._pace_of = {one.id: one.pace for channel in channels.values() for one in channel.recipients}
+        self._spoke_at = {} if spoke_at is None else spoke_at  # by recipient, monotonic seconds; outlives one pass
         self._service_of = {one.id: one.service for channel in channels.values() for one in channel.recipients}
 
     def drain(self) -> DeliveryOutcome:
@@ -104,6 +107,9 @@ class Delivery:
     # -------------------------------------------------------------- one message
     def _deliver(self, message: OutboxMessage) -> DeliveryOutcome:
         channel = self._channel_of[message.recipient]
+        if self._waits_in_vain(message.recipient):
+            self._give_back(message)
+            return DeliveryOutcome()
         rendered = self._renderer.render(message.payload, self._service_of[message.recipient], message.channel)
         if rendered.error:
             log.error("action=template_failed", extra={"fields": {"key": message.key, "error": rendered.error}})
@@ -125,6 +131,20 @@ class Delivery:
         if self._listener is not None:
             self._listener(message, rendered)
         return DeliveryOutcome(sent=1)
+
+    def _waits_in_vain(self, recipient: str) -> bool:
+        """Keep the recipient's pace; True when told to stop meanwhile."""
+        spoke_at, pace = self._spoke_at.get(recipient), self._pace_of[recipient]
+        now = self._clock.monotonic()
+        if spoke_at is not None and now < spoke_at + pace and self._clock.wait(spoke_at + pace - now, self._stop):
+            return True
+        self._spoke_at[recipient] = self._clock.monotonic()
+        return False
+
+    def _give_back(self, message: OutboxMessage) -> None:
+        now = self._clock.now()
+        with self._store.write() as tx:
+            tx.outbox.mark_failed(message.id, "stopped before it was sent", now, now, ambiguous=False)
 
     def _failed(self, message: OutboxMessage, error: DeliveryError) -> DeliveryOutcome:
         now = self._clock.now()

@@ -123,9 +123,7 @@ def _simulate(runtime: Runtime, clock: VirtualClock, progress: DemoProgress, day
     return polls, tuple(failures)
 
 
-def _report(
-    runtime: Runtime, *, days: int, polls: int, calls: int, failures: tuple[str, ...]
-) -> DemoReport:
+def _report(runtime: Runtime, *, days: int, polls: int, calls: int, failures: tuple[str, ...]) -> DemoReport:
     config = runtime.plan.config
     with runtime.store.read() as tx:
         alerts = tuple(alert for alert in tx.alerts.all() if alert.episode > 0)

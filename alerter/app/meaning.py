@@ -13,9 +13,9 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from alerter.app.ports import UsageSource
-from alerter.core.answers import RangeAnswer, RangeDay
+from alerter.core.answers import RangeDay
 from alerter.core.area import Unit, factor
-from alerter.core.meaning import Vote, settle, votes
+from alerter.core.meaning import Vote, settle, votes, without_moving
 from alerter.core.model import SummaryMeaning
 from alerter.errors import LeafError
 from alerter.store import MeaningRow, Store, StoredContract, StoredUsage
@@ -70,9 +70,9 @@ class MeaningFinder:
                 fields = {"contract": stored.contract.id, "error": str(error)}
                 log.warning("action=meaning_call_failed", extra={"fields": fields})
                 continue
-            said = _said_by(usage, usage.user_areas[row], answer.unit, now.date())
+            said = _said_by(usage, usage.user_areas[row], answer.unit)
             cast += votes(said, answer.days, subject=user)
-        return cast
+        return without_moving(cast, now.date())
 
     def _save(
         self,
@@ -113,15 +113,13 @@ def _telling_users(usage: StoredUsage) -> list[int]:
     return [int(row) for row in order if said[row].max() > 0]
 
 
-def _said_by(
-    usage: StoredUsage, areas: np.ndarray[tuple[int], np.dtype[np.float64]], unit: Unit, today: date
-) -> dict[date, float]:
-    """One user's figures by day, in `unit`; the open day moves between two calls and cannot vote."""
+def _said_by(usage: StoredUsage, areas: np.ndarray[tuple[int], np.dtype[np.float64]], unit: Unit) -> dict[date, float]:
+    """Return one user's figures by day, in `unit`."""
     unit_of = dict(zip(usage.days.tolist(), usage.units, strict=True))
     return {
         date.fromordinal(day): float(area) * factor(unit_of[day], unit)
         for day, area in zip(usage.window_days.tolist(), areas.tolist(), strict=True)
-        if not math.isnan(area) and day < today.toordinal()
+        if not math.isnan(area)
     }
 
 
@@ -133,7 +131,6 @@ def _unique_votes(usage: StoredUsage, today: date) -> list[Vote]:
     said = {
         date.fromordinal(day): float(area) * factor(source, unit)
         for day, area, source in zip(usage.days.tolist(), usage.unique.tolist(), usage.units, strict=True)
-        if day < today.toordinal()
     }
     rows = zip(
         usage.owner_days.tolist(),
@@ -148,7 +145,7 @@ def _unique_votes(usage: StoredUsage, today: date) -> list[Vote]:
         )
         for day, source, total, daily in rows
     )
-    return votes(said, RangeAnswer(unit=unit, days=days, body_hash=b"").days)
+    return without_moving(votes(said, days), today)
 
 
 def _evidence(cast: Sequence[Vote]) -> dict[str, object]:

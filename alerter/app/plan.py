@@ -86,6 +86,8 @@ def build_plan(config: Config, *, clock: Clock, stop: threading.Event, beat: Cal
             storm_max=config.storm_max,
             cap_of=partial(cap_of, config),
             aliases={account.name: account.aliases for account in config.accounts},
+            every=config.poll.every,
+            first_account=config.accounts[0].name,
             renamed={old: rule.id for rule in config.rules for old in rule.previous_ids},
         ),
         composer=Composer(

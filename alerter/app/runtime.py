@@ -59,6 +59,7 @@ class Runtime:
         self._store: Store | None = None
         self._delivery = threading.Lock()
         self._delivering: Delivery | None = None
+        self._spoke_at: dict[str, float] = {}
 
     # -------------------------------------------------------------- life
     @property
@@ -78,14 +79,24 @@ class Runtime:
         url = self._plan.config.database
         store = Store(url)
         try:
-            store.hold(self._owner)
+            is_held = store.hold(self._owner)
             migrate.upgrade(url, progress)
             self._store = store
+            if is_held:
+                self._free(store)
             self._enter(self._plan)
         except BaseException:
             self._store = None
             store.close()
             raise
+
+    def _free(self, store: Store) -> None:
+        """Nobody else can work on a database that this process holds: what is claimed was claimed by the dead."""
+        with store.write() as tx:
+            tx.accounts.free()
+            lost = tx.outbox.free(self.clock.now())
+        if lost:
+            log.warning("action=sends_cut_short", extra={"fields": {"messages": lost}})
 
     def close(self) -> None:
         """End calls and sends in flight and close the database; what is under way ends by itself or is redone."""
@@ -158,6 +169,7 @@ class Runtime:
             with self.store.write() as tx:
                 tx.accounts.release(claim, self.clock.now(), started_at)
             return None
+        self._record(plan, claim, poll, started_at)
         cycle = run_cycle(self.store, claim, settings=plan.cycle, composer=plan.composer, now=self.clock.now())
         self._release(plan, claim, poll, started_at)
         if cycle.messages:
@@ -165,15 +177,19 @@ class Runtime:
         _log_tick(poll, cycle)
         return TickOutcome(poll=poll, cycle=cycle)
 
+    def _record(self, plan: Plan, claim: Claim, poll: PollOutcome, started_at: datetime) -> None:
+        """Keep how the poll went, before the cycle judges the account's health by it."""
+        calls = plan.calls[claim.account].take()
+        with self.store.write() as tx:
+            tx.accounts.record_poll(claim, record(poll, started_at=started_at, ended_at=self.clock.now(), calls=calls))
+
     def _release(self, plan: Plan, claim: Claim, poll: PollOutcome, started_at: datetime) -> None:
         now = self.clock.now()
         every = plan.config.poll.every
         next_at = started_at + every - min(SLACK, every / 10)
         if isinstance(poll.error, LeafRateLimited) and poll.error.retry_after:
             next_at = max(next_at, now + timedelta(seconds=poll.error.retry_after))
-        calls = plan.calls[claim.account].take()
         with self.store.write() as tx:
-            tx.accounts.record_poll(claim, record(poll, started_at=started_at, ended_at=now, calls=calls))
             tx.accounts.release(claim, now, next_at)
 
     def deliver(self) -> DeliveryOutcome:
@@ -189,6 +205,7 @@ class Runtime:
                 stop=self.stop,
                 listener=self._listener,
                 beat=lambda: self.heartbeats.beat("deliver"),
+                spoke_at=self._spoke_at,
             )
             try:
                 return self._delivering.drain()

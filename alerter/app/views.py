@@ -14,7 +14,7 @@ from typing import Any
 from alerter.app.cycle import Cap, quota_of
 from alerter.app.load import load_history
 from alerter.core.area import Area
-from alerter.core.model import Contract, History, SummaryMeaning
+from alerter.core.model import Contract, History
 from alerter.core.routing import Silence
 from alerter.core.rules.figures import last_known
 from alerter.core.states import Alert, Status, Transition
@@ -68,7 +68,7 @@ def status_document(tx: Tx, settings: StatusSettings, *, now: datetime) -> Docum
         "alerts": {key: counts[key] for key in ("firing", "pending", "resolved")},
         "outbox": _outbox(tx),
     }
-    document["problems"] = list(_problems(document, settings, now))
+    document["problems"] = [*_problems(document, settings, now), *_health_problems(live)]
     document["healthy"] = not document["problems"]
     return document
 
@@ -222,9 +222,6 @@ def _account_problems(account: Document, settings: StatusSettings, now: datetime
 
 def _contract_problems(contract: Document, now: datetime) -> Iterable[Document]:
     who = f"{contract['account']} {contract['name'] or contract['label']}"
-    if contract["meaning"] == SummaryMeaning.CONTRADICTED.value:
-        what = f"{who}: the API's summaries contradict its ranges, so billed figures are unknown"
-        yield _problem(what, "ask Leaf, or set summary_means for this contract in the config")
     running = contract["end_on"] is None or date.fromisoformat(contract["end_on"]) > now.date()
     if contract["fresh"] is False and running:
         what = f"{who}: the newest day the API has is {contract['newest_day'] or 'unknown'}"
@@ -238,6 +235,14 @@ def _outbox_problems(outbox: Document, now: datetime) -> Iterable[Document]:
     oldest = outbox["oldest_pending_at"]
     if oldest and now - datetime.fromisoformat(oldest) > OVERDUE:
         yield _problem(f"messages wait since {_minute(oldest)}", "see why: alerter outbox --state pending")
+
+
+def _health_problems(live: Iterable[Alert]) -> Iterable[Document]:
+    """Yield what health alerts know and the figures above do not show."""
+    for alert in live:
+        if alert.status is Status.FIRING and alert.kind in ("contract_missing", "meaning_unproven"):
+            what = f"{alert.account}: {alert.figures.get('message') or alert.kind}"
+            yield _problem(what, str(alert.figures.get("to_do") or "ask Leaf whether the contract still exists"))
 
 
 def _problem(what: str, cure: str) -> Document:

@@ -7,7 +7,7 @@ would span both); a day whose figures fell stays negative; users who vanished ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
@@ -122,6 +122,9 @@ def build_history(
 ) -> History:
     """Build the History of `term` as known at one snapshot; `names` maps user ids to what a person calls them."""
     today = fetched_at.date()
+    if today <= term.contract.start_at.date():
+        # On a term's first day the total is the day's own figure: both meanings say the same.
+        term = replace(term, meaning=SummaryMeaning.CUMULATIVE, unique_meaning=SummaryMeaning.CUMULATIVE)
     columns = term.columns
     unit = _unit(columns)
     start_on = min(term.contract.start_at.date(), today)

@@ -48,6 +48,11 @@ def votes(said: Mapping[date, float], days: Iterable[RangeDay], subject: str = "
     ]
 
 
+def without_moving(cast: Iterable[Vote], today: date) -> list[Vote]:
+    """Leave out votes of the open day that fit neither meaning: its figures moved between the two calls."""
+    return [vote for vote in cast if vote.day < today or vote.means is not SummaryMeaning.CONTRADICTED]
+
+
 def settle(cast: Iterable[Vote]) -> SummaryMeaning:
     """Count the votes: one meaning when nine in ten agree, CONTRADICTED when they do not, UNPROVEN without any."""
     means = [vote.means for vote in cast]

@@ -36,6 +36,10 @@ class Accounts(Part):
         ]
         self._run(self._insert(account).on_conflict_do_nothing(index_elements=[_C.name]), rows)
 
+    def free(self) -> None:
+        """Take every claim away, for whoever knows that no other daemon lives: a dead one's lease holds nobody up."""
+        self._run(sa.update(account).where(_C.lease_until.is_not(None)).values(owner=None, lease_until=None))
+
     def make_due(self, names: Collection[str], now: datetime) -> None:
         """Let the named accounts be polled at once; who holds one keeps it."""
         later = (_C.name.in_(list(names)), _C.next_poll_at > now)

@@ -179,6 +179,15 @@ class Outbox(Part):
         }
         return self._run(failed.values(**values)) == 1
 
+    def free(self, now: datetime) -> int:
+        """Give back everything that is being sent, for whoever knows that no other daemon lives; return how much.
+
+        Whoever claimed it died on the way: each may have arrived.
+        """
+        lost = sa.update(message).where(_M.state == "sending")
+        values = {"state": "pending", "next_attempt_at": now, "ambiguous": _M.ambiguous + 1}
+        return self._run(lost.values(**values, lease_owner=None, lease_until=None))
+
     def mark_dead(self, id: int, error: str, now: datetime) -> bool:  # noqa: A002 - the row's id
         """Give a message up; it stays visible and can be sent again.  False when it was delivered or dead before."""
         return self._run(sa.update(message).where(_M.id == id, UNDELIVERED).values(**_dead(error, now))) == 1

@@ -66,13 +66,14 @@ class Store:
         if self._hold is not None:
             self._hold.free()
 
-    def hold(self, name: str) -> None:
-        """Keep every other daemon off this SQLite file until `close` or the end of the process.
+    def hold(self, name: str) -> bool:
+        """Keep every other daemon off this SQLite file until `close` or the end of the process; False on Postgres.
 
         Raises StoreHeld naming the holder.  Postgres needs none: daemons there share the work by claims.
         """
         if self._hold is not None:
             self._hold.take(name)
+        return self._hold is not None
 
     @contextmanager
     def write(self) -> Iterator[Tx]:

@@ -52,9 +52,7 @@ def columns(said: dict[str, dict[date, float]], days: list[date], units: dict[da
 
 def contract(start: date = START, ident: str = "c1") -> Contract:
     at = datetime(start.year, start.month, start.day, tzinfo=UTC)
-    return Contract(
-        account="a", id=ident, product="P", region=None, start_at=at, end_at=at + timedelta(days=365)
-    )
+    return Contract(account="a", id=ident, product="P", region=None, start_at=at, end_at=at + timedelta(days=365))
 
 
 def build(

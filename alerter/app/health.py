@@ -1,0 +1,80 @@
+"""Collect from the database how reading and speaking go, and have the core judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from alerter.app.load import successor_of
+from alerter.app.meaning import USERS
+from alerter.core import health
+from alerter.core.health import ContractHealth, SourceHealth, VoiceHealth
+from alerter.core.model import Finding, SummaryMeaning
+from alerter.store import AccountState, StoredContract, Tx
+
+LEAST_LIMIT = timedelta(hours=1)
+
+
+def health_findings(
+    tx: Tx,
+    account: str,
+    terms: Sequence[StoredContract],
+    *,
+    every: timedelta,
+    speaks_for_all: bool,
+    recipients: Collection[str],
+    now: datetime,
+) -> Iterator[Finding]:
+    """Yield what is to be said of one account; `speaks_for_all`: of what belongs to no account as well."""
+    state = next((one for one in tx.accounts.states() if one.name == account), None)
+    if state is None:
+        return
+    limit = max(3 * every, LEAST_LIMIT)
+    running = [_contract(tx, one, terms) for one in terms if _runs(one, now)]
+    read_at = max((one.read_at for one in running if one.read_at), default=state.last_ok_at)
+    yield from health.source_findings(_source(state, read_at), limit, now)
+    source_ok = state.failing_since is None or (read_at is not None and now - read_at < limit)
+    for one in running:
+        yield from health.contract_findings(one, source_ok=source_ok, limit=limit, now=now)
+    if speaks_for_all:
+        broken = {one.recipient: one for one in _voices(tx)}
+        for recipient in sorted(recipients):
+            yield health.voice_finding(account, recipient, broken.get(recipient))
+        yield health.config_finding(account, list((tx.journal.get("config") or {}).get("rejected", ())))
+
+
+def _runs(stored: StoredContract, now: datetime) -> bool:
+    contract = stored.contract
+    return contract.start_at <= now and (contract.end_at is None or now < contract.end_at)
+
+
+def _source(state: AccountState, read_at: datetime | None) -> SourceHealth:
+    return SourceHealth(
+        account=state.name,
+        reason=state.reason,
+        message=state.message,
+        failing_since=state.failing_since,
+        read_at=read_at,
+        next_poll_at=state.next_poll_at,
+    )
+
+
+def _contract(tx: Tx, stored: StoredContract, terms: Sequence[StoredContract]) -> ContractHealth:
+    snapshot = tx.usage.newest_snapshot(stored.key)
+    meaning = tx.usage.meanings(stored.key, None).get(USERS)
+    newest = tx.usage.newest_summary(stored.key)
+    return ContractHealth(
+        contract=stored.contract,
+        first_seen_at=stored.first_seen_at,
+        read_at=snapshot.fetched_at if snapshot else None,
+        newest_on=newest.day if newest else None,
+        missing_lists=stored.missing_lists,
+        successor=successor_of(stored, terms) is not None,
+        meaning=SummaryMeaning(meaning.answer) if meaning else SummaryMeaning.UNPROVEN,
+        used=bool(newest and newest.user_sum > 0),
+    )
+
+
+def _voices(tx: Tx) -> list[VoiceHealth]:
+    return [VoiceHealth(recipient=one.recipient, error=one.last_error, since=one.done_at or one.created_at)
+            for one in tx.outbox.broken()]  # fmt: skip

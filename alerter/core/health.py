@@ -1,0 +1,214 @@
+"""Findings about the daemon's own sight and voice: judged from our own clock and records, so never UNKNOWN.
+
+Health needs no rule in the config.  Its alerts live and route like any other, with the label `kind=health`;
+`alert.kind` names what is wrong.  Levels: `stale_data` counts hours, the others are on (1) or off (0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from alerter.core.alerts import Life
+from alerter.core.model import Contract, Finding, Proof, Severity, Subject, SummaryMeaning, Tier
+
+KINDS = frozenset(
+    {"login_failed", "stale_data", "contract_missing", "meaning_unproven", "channel_broken", "config_rejected"}
+)
+BLIND_FOR_CRITICAL = timedelta(hours=24)
+LISTS_MISSING = 3  # complete lists without a contract before it counts as missing
+UNPROVEN_FOR = timedelta(days=2)  # a new contract may take a day of use until its figures can be understood
+_MEANING = {
+    SummaryMeaning.CUMULATIVE: "the users' figures are understood: totals since the term's start",
+    SummaryMeaning.DAILY: "the users' figures are understood: each day's own",
+    SummaryMeaning.UNPROVEN: "what the users' figures mean is not proved yet, so nothing billed is known",
+    SummaryMeaning.CONTRADICTED: "the data contradict what the users' figures meant, so nothing billed is known",
+}
+_ON = 1.0
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceHealth:
+    """How reading one account goes; `blind_since` is the last time anything of it was read, None if never."""
+
+    account: str
+    reason: str  # of the last failure: `unauthorized`, `unavailable`, …; "" when the last poll was good
+    message: str
+    failing_since: datetime | None
+    read_at: datetime | None
+    next_poll_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractHealth:
+    """How reading one contract goes; `newest_on` is the newest day that a summary was read for."""
+
+    contract: Contract
+    first_seen_at: datetime
+    read_at: datetime | None
+    newest_on: date | None
+    missing_lists: int
+    successor: bool
+    meaning: SummaryMeaning
+    used: bool  # whether any use was ever said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceHealth:
+    """A recipient whose last message could not be delivered for good."""
+
+    recipient: str
+    error: str
+    since: datetime
+
+
+def life_of(kind: str) -> Life:
+    """Return how alerts of a health kind move: one refused login may be a hiccup, two in a row are not."""
+    return Life(confirm=2 if kind == "login_failed" else 1, resolve_confirm=1, gap=0.0, revision="1")
+
+
+def source_findings(source: SourceHealth, limit: timedelta, now: datetime) -> Iterator[Finding]:
+    """Judge one account: is the login refused, and for how long has nothing been read (from `limit` on)."""
+    subject = Subject(account=source.account)
+    refused = source.reason == "unauthorized"
+    yield _switch("login_failed", subject, refused, Severity.CRITICAL, {
+        "message": source.message or "the login works",
+        "failing_since": _iso(source.failing_since),
+        "next_poll_at": source.next_poll_at.isoformat(),
+    })  # fmt: skip
+    since = source.read_at or source.failing_since
+    blind_for = now - since if source.failing_since and since and not refused else timedelta(0)
+    yield _blind(subject, blind_for, limit, {
+        "message": f"nothing was read for {_words(blind_for)}: {source.message}" if blind_for else "read again",
+        "last_read_at": _iso(source.read_at),
+        "next_poll_at": source.next_poll_at.isoformat(),
+        "meanwhile": "figures stay as last read; the end of terms is still watched",
+    })  # fmt: skip
+
+
+def contract_findings(health: ContractHealth, *, source_ok: bool, limit: timedelta, now: datetime) -> Iterator[Finding]:
+    """Judge one running term; while its account cannot be read at all, that alone is said."""
+    contract = health.contract
+    subject = Subject(account=contract.account, contract=contract)
+    yield _blind(subject, _lag(health, now) if source_ok else timedelta(0), limit, {
+        "message": f"{contract.label}: the newest day read is {health.newest_on or 'none'}",
+        "last_read_at": _iso(health.read_at),
+        "newest_day": health.newest_on.isoformat() if health.newest_on else None,
+    })  # fmt: skip
+    runs = contract.end_at is None or now < contract.end_at
+    missing = health.missing_lists >= LISTS_MISSING and runs and not health.successor
+    yield _switch("contract_missing", subject, missing, Severity.WARNING, {
+        "message": f"{contract.label} is not in the contract list any more" if missing else "it is listed",
+        "lists_without_it": health.missing_lists,
+    })  # fmt: skip
+    yield _switch("meaning_unproven", subject, _is_unproven(health, now), Severity.WARNING, {
+        "message": _MEANING[health.meaning],
+        "to_do": "compare one user's figures with the invoice and set summary_means for this contract in the config",
+    })  # fmt: skip
+
+
+def _is_unproven(health: ContractHealth, now: datetime) -> bool:
+    if health.meaning is not SummaryMeaning.UNPROVEN:
+        return not health.meaning.known
+    since = max(health.first_seen_at, health.contract.start_at)
+    return health.used and now - since > UNPROVEN_FOR
+
+
+def voice_finding(account: str, recipient: str, broken: VoiceHealth | None) -> Finding:
+    """Judge one recipient: its window is its own id, for every recipient has an alert of its own."""
+    return _switch("channel_broken", Subject(account=account), broken is not None, Severity.CRITICAL, {
+        "message": f"messages to {recipient} cannot be delivered: {broken.error}" if broken else f"{recipient} works",
+        "since": _iso(broken.since) if broken else None,
+        "to_do": f"mend the channel, then: alerter send-test {recipient.split('/', 1)[0]}",
+    }, window=recipient)  # fmt: skip
+
+
+def config_finding(account: str, rejected: list[str]) -> Finding:
+    """Judge the last reload: a rejected file leaves the old config in force, and somebody believes otherwise."""
+    return _switch("config_rejected", Subject(account=account), bool(rejected), Severity.WARNING, {
+        "message": f"the changed config was refused, the old one stays in force: {rejected[0]}" if rejected else "",
+        "problems": len(rejected),
+        "to_do": "alerter check, then reload",
+    })  # fmt: skip
+
+
+# ------------------------------------------------------------------ forming findings
+def _switch(
+    kind: str,
+    subject: Subject,
+    on: bool,
+    severity: Severity,
+    figures: dict[str, Any],
+    *,
+    window: str = "-",
+) -> Finding:
+    tiers = (Tier(at=_ON, severity=severity),)
+    return _finding(kind, subject, _ON if on else 0.0, tiers, figures, window=window)
+
+
+def _blind(subject: Subject, blind_for: timedelta, limit: timedelta, figures: dict[str, Any]) -> Finding:
+    tiers = [Tier(at=limit / _HOUR, severity=Severity.WARNING, label=_words(limit))]
+    if limit < BLIND_FOR_CRITICAL:
+        label = _words(BLIND_FOR_CRITICAL)
+        tiers.append(Tier(at=BLIND_FOR_CRITICAL / _HOUR, severity=Severity.CRITICAL, label=label))
+    return _finding("stale_data", subject, blind_for / _HOUR, tuple(tiers), figures)
+
+
+def _finding(
+    kind: str,
+    subject: Subject,
+    value: float,
+    tiers: tuple[Tier, ...],
+    figures: dict[str, Any],
+    *,
+    window: str = "-",
+) -> Finding:
+    contract = subject.contract
+    labels = {
+        "rule": kind,
+        "kind": "health",
+        "account": subject.account,
+        "product": contract.product if contract else "",
+        "region": (contract.region or "") if contract else "",
+        "contract": contract.id if contract else "",
+        "user": "",
+    }
+    return Finding(
+        rule=kind,
+        kind=kind,
+        subject=subject,
+        period=contract.period if contract else "-",
+        window=window,
+        value=value,
+        proof=Proof.FRESH,
+        tiers=tiers,
+        labels=labels,
+        figures=figures,
+    )
+
+
+def _lag(health: ContractHealth, now: datetime) -> timedelta:
+    """How long this contract has brought nothing: no poll, or polls whose newest day stays behind.
+
+    A newest day of yesterday is no lag: today's first figures may come late.
+    """
+    read_for = now - (health.read_at or health.first_seen_at)
+    if health.newest_on is None or health.read_at is None:
+        return read_for
+    midnight = datetime.combine(health.newest_on, datetime.min.time(), now.tzinfo)
+    behind = health.read_at - (midnight + timedelta(days=2))
+    return max(read_for, behind)
+
+
+def _words(span: timedelta) -> str:
+    hours = span / _HOUR
+    if hours < 1:
+        return f"{hours * 60:.0f} min"
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
