@@ -13,7 +13,7 @@ PIPE = 141
 
 MEANINGS = {
     OK: "done, and all is well",
-    FAILED: "done, but something is wrong: an account cannot be polled, a message not be delivered, nothing was found",
+    FAILED: "done, but something is wrong: an account, a channel or the database cannot be used right now",
     REFUSED: "the config or the command line cannot be used; nothing was done",
     SCHEMA: "the database's schema is older or newer than this program, or it is no alerter database",
     INTERNAL: "an internal error; please report it",

@@ -80,11 +80,16 @@ def _options(field: Schema, root: Schema) -> list[Schema]:
     several = field.get("anyOf") or field.get("oneOf")
     options = [_resolved(one, root) for one in several] if several else [field]
     # {env: …}, {file: …} and {credential: …} are ways to write a secret, not keys to explain at each of them.
-    return [one for one in options if one.get("type") != "null" and not _is_reference(one)]
+    return [one for one in options if one.get("type") != "null" and not _is_reference(one) and not _is_filled_in(one)]
 
 
 def _is_reference(option: Schema) -> bool:
     return set(option.get("properties", ())) in ({"env"}, {"file"}, {"credential"})
+
+
+def _is_filled_in(option: Schema) -> bool:
+    """Say whether this is the text with ${env:…} in it that every key may be."""
+    return "env:" in option.get("pattern", "")
 
 
 def _resolved(node: Schema, root: Schema) -> Schema:

@@ -32,6 +32,10 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 COMMANDS = tuple(name for _, names in SECTIONS for name in names)
 
 
+class _PipeClosedError(Exception):
+    """Whoever reads our output went away."""
+
+
 class Alerter(click.Group):
     """A group that imports a command's module when it is asked for, and lets no traceback out."""
 
@@ -59,6 +63,13 @@ class Alerter(click.Group):
             ctx.fail(f"No such command {words_of(args[0], 60)!r}.{hint}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; let a closed pipe reach the boundary, for click would end with 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _PipeClosedError from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands under their headings."""
         width = max(len(name) for name in COMMANDS)
@@ -67,7 +78,7 @@ class Alerter(click.Group):
             for name in names:
                 command = self.get_command(ctx, name)
                 if command is not None:
-                    rows.append((name.ljust(width), command.get_short_help_str(formatter.width - width - 6)))
+                    rows.append((name.ljust(width), command.get_short_help_str(limit=70)))
             with formatter.section(heading):
                 formatter.write_dl(rows)
 
@@ -103,7 +114,7 @@ def _guarded(run: Callable[[], Any], frame: Frame) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, _PipeClosedError):
         return _pipe_closed()
     except AlerterError as error:
         return _told(frame, error, f"error: {error}", error.exit_code)

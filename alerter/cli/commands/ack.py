@@ -14,7 +14,7 @@ from alerter.cli.output import say
 from alerter.errors import UsageError
 
 
-@click.command("ack", cls=Command)
+@click.command("ack", cls=Command, short_help="Stop the reminders of an alert until it gets worse.")
 @click.argument("alert_id", metavar="ALERT")
 @config_option
 @database_option

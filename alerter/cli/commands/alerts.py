@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COLORS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 
-@click.command("alerts", cls=Command)
+@click.command("alerts", cls=Command, short_help="List what fires, the worst first.")
 @config_option
 @database_option
 @click.option("--all", "everything", is_flag=True, help="Resolved and closed ones too.")
@@ -95,7 +95,9 @@ def _row(one: dict[str, Any], now: str) -> tuple[Any, ...]:
 
 
 def about(one: dict[str, Any]) -> str:
-    """Return whom an alert is about: the user if there is one, and the contract."""
+    """Return whom an alert is about: the user if there is one, and the contract; of a health alert what is wrong."""
+    if one["labels"].get("kind") == "health":
+        return str(one["figures"].get("message") or one["account"])
     label = f"{one['product']} ({one['region']})" if one["region"] else one["product"] or one["account"]
     user = one["user"]
     who = f"{user['name'] or user['id']}, {label}" if user else label

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alerter.core.answers import ContractAnswer
 
 
-@click.command("check", cls=Command)
+@click.command("check", cls=Command, short_help="Check the config and the logins; see caps and rules.")
 @config_option
 @click.option("--offline", is_flag=True, help="Read the config only; ask no server.")
 def command(config: Path | None, offline: bool) -> int:

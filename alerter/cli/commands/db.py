@@ -13,7 +13,7 @@ from alerter.cli.frame import CONTEXT, Command, config_option, database_option, 
 from alerter.cli.output import say
 
 
-@click.group("db", context_settings=CONTEXT)
+@click.group("db", context_settings=CONTEXT, short_help="Look at the database's schema or bring it up to date.")
 def command() -> None:
     """Look at the database's schema, or bring it up to date.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from alerter.app.demo import DemoReport
 
 
-@click.command("demo", cls=Command)
+@click.command("demo", cls=Command, short_help="Watch a simulated season; needs no account.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -45,9 +45,10 @@ def command(folder: Path, days: int | None) -> int:
 
     say("A simulated season: the daemon polls a simulated API four times a day and prints each message as it is sent.")
     say()
-    with _shown_days() as show, _interruptible() as stop:
+    stop = threading.Event()
+    with _shown_days() as show, _interruptible(stop) as interrupted:
         report = run_demo(folder, DemoProgress(day=show, message=lambda *_: None), days=days, stop=stop)
-    if stop.is_set():
+    if interrupted.is_set():
         return INTERRUPTED
     _print(report)
     return FAILED if report.failures else OK
@@ -72,21 +73,22 @@ def _shown_days() -> Iterator[Callable[[int, int, datetime], None]]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Let Ctrl-C and SIGTERM end the season after the poll under way."""
-    stop = threading.Event()
+def _interruptible(stop: threading.Event) -> Iterator[threading.Event]:
+    """Let Ctrl-C and SIGTERM end the season after the poll under way; a second time at once."""
+    interrupted = threading.Event()
 
     def end(_number: int, _frame: object) -> None:
-        if stop.is_set():
+        if interrupted.is_set():
             raise KeyboardInterrupt
+        interrupted.set()
         stop.set()
 
     if threading.current_thread() is not threading.main_thread():  # tests
-        yield stop
+        yield interrupted
         return
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield interrupted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

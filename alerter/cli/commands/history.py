@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SEARCHED = 5000  # messages that are looked through for one alert
 
 
-@click.command("history", cls=Command)
+@click.command("history", cls=Command, short_help="See what changed and what was said, and why.")
 @config_option
 @database_option
 @click.option("--alert", "fingerprint", metavar="ID", help="Only of this alert: its id, or the beginning of it.")

@@ -16,7 +16,7 @@ from alerter.errors import AlerterError, UsageError
 OWNER_ONLY = 0o600
 
 
-@click.command("init", cls=Command)
+@click.command("init", cls=Command, short_help="Write a commented config.")
 @click.argument("path", type=click.Path(path_type=Path), default=PLACES[0], required=False)
 @click.option("--force", is_flag=True, help="Replace a file that is there already.")
 def command(path: Path, force: bool) -> None:

@@ -36,7 +36,7 @@ def instant(_ctx: click.Context, _option: click.Parameter, value: str | None) ->
         raise click.BadParameter(f"{value!r} is no date or instant; write 2026-05-16 or 2026-05-16T06:00:00Z") from None
 
 
-@click.command("once", cls=Command)
+@click.command("once", cls=Command, short_help="Poll, evaluate and send once, then end.")
 @config_option
 @click.option(
     "--at",

@@ -16,7 +16,7 @@ from alerter.errors import UsageError
 COLORS = {"dead": "bold red", "sent": "green", "pending": "yellow", "sending": "cyan"}
 
 
-@click.command("outbox", cls=Command)
+@click.command("outbox", cls=Command, short_help="List messages and how their delivery stands.")
 @config_option
 @database_option
 @click.option("--state", type=click.Choice(["pending", "sending", "sent", "dead"]), help="Only in this state.")

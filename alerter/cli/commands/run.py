@@ -12,7 +12,7 @@ import click
 from alerter.cli.frame import Command, config_option, find_config, frame_of, read_config
 
 
-@click.command("run", cls=Command)
+@click.command("run", cls=Command, short_help="Run the daemon.")
 @config_option
 def command(config: Path | None) -> int:
     """Poll, evaluate and send messages until told to stop.

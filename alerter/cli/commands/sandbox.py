@@ -33,7 +33,7 @@ channels:
 """
 
 
-@click.command("sandbox", cls=Command)
+@click.command("sandbox", cls=Command, short_help="Serve a simulated API to try a config against.")
 @click.option(
     "--scenario",
     type=click.Path(path_type=Path),

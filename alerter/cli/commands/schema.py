@@ -10,7 +10,7 @@ from alerter.cli.frame import Command
 from alerter.cli.output import print_json
 
 
-@click.command("schema", cls=Command)
+@click.command("schema", cls=Command, short_help="Print the config's JSON Schema, for editors.")
 @click.option(
     "--format",
     "as_format",

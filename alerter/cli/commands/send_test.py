@@ -16,7 +16,7 @@ from alerter.cli.output import say
 from alerter.errors import UsageError
 
 
-@click.command("send-test", cls=Command)
+@click.command("send-test", cls=Command, short_help="Send a test message to a channel.")
 @click.argument("channel")
 @config_option
 def command(channel: str, config: Path | None) -> int:

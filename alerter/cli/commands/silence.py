@@ -32,7 +32,7 @@ def duration(_ctx: click.Context, _option: click.Parameter, value: str) -> timed
     return length
 
 
-@click.group("silence", context_settings=CONTEXT)
+@click.group("silence", context_settings=CONTEXT, short_help="Keep quiet about something for a while.")
 def command() -> None:
     """Keep quiet about alerts for a while; they go on being watched, and what still fires afterwards is told.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FULL, NEARLY = 100.0, 80.0  # percent of a cap from which a figure is red, yellow
 
 
-@click.command("status", cls=Command)
+@click.command("status", cls=Command, short_help="See accounts, contracts, alerts and messages.")
 @config_option
 @database_option
 @click.option("--at", callback=instant, metavar="INSTANT", help="Look as if it were then: after a rehearsal.")

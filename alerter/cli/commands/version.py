@@ -17,7 +17,7 @@ def version_line() -> str:
     return f"alerter {version('alerter')} (Python {platform.python_version()})"
 
 
-@click.command("version", cls=Command)
+@click.command("version", cls=Command, short_help="Say which version this is.")
 def command() -> None:
     """Say which version this is.
 
