@@ -13,7 +13,7 @@ from alerter.config.document import Document, Path
 from alerter.config.explain import kind_meant, unknown
 from alerter.config.matching import ALERT_LABELS
 from alerter.config.rule_schema import RULE_KINDS, DailySpikeRule, UserCapRule, default_rules, why_unfit_tiers
-from alerter.config.values import closest, globs_cover, parse_percent, parse_points, parse_yes_no, shown
+from alerter.config.values import closest, globs_cover, listed, parse_percent, parse_points, parse_yes_no, shown
 from alerter.core.model import Severity
 
 
@@ -54,7 +54,7 @@ def _rule_ids(document: Document) -> list[str]:
 
 
 def _check_previous_ids(document: Document) -> None:
-    ids = _rule_ids(document)
+    ids = set(_rule_ids(document))
     claimed: dict[str, int] = {}
     for path, rule in _items(document, "rules"):
         former = rule.get("previous_ids")
@@ -119,13 +119,14 @@ def _read(parse: Callable[[object], float], value: object) -> float | None:
 
 
 # ------------------------------------------------------------------ contracts
+_MOST_COMPARED = 300  # entries: comparing each with all before it takes quadratic time
+
+
 def _check_contracts(document: Document) -> None:
     entries = [(path, _globs_of(item.get("match", {}))) for path, item in _items(document, "contracts")]
-    for index, (path, match) in enumerate(entries):
+    for index, (path, match) in enumerate(entries[:_MOST_COMPARED]):
         for earlier, (_, other) in enumerate(entries[:index]):
-            if match is not None and other is not None and all(
-                globs_cover(other[key], match[key]) for key in ("account", "product", "region", "contract")
-            ):  # fmt: skip
+            if match is not None and other is not None and all(globs_cover(other[key], match[key]) for key in match):
                 place = (*path, "match") if "match" in document.at(path) else path
                 document.complain(place, f"is never reached: contracts[{earlier}] matches the same contracts first")
                 break
@@ -186,7 +187,7 @@ def _check_labels(document: Document, path: Path, match: object, labels: list[st
     closed = {"severity": [severity.value for severity in Severity], "kind": [*RULE_KINDS, "health"]}
     for label, wanted in match.items() if isinstance(match, dict) else ():
         if label not in labels:
-            near = closest(label, labels) or f"; there are {', '.join(labels)}"
+            near = closest(label, labels) or f"; there are {listed(labels)}"
             document.complain((*path, label), f"no alert has the label {shown(label)}{near}", key=True)
         items = wanted if isinstance(wanted, list) else [wanted]
         for index, item in enumerate(items):

@@ -55,7 +55,7 @@ class Document:
 
     def complain(self, path: Path, message: str, *, key: bool = False) -> None:
         """Add a problem at `path`, unless what stands there is broken already."""
-        if not any(path[: len(broken)] == broken for broken in self.broken):
+        if not any(path[:length] in self.broken for length in range(len(path) + 1)):
             self.problems.append(self.problem(path, message, key=key))
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:

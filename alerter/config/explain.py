@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from alerter.config.document import Document, Path
 from alerter.config.rule_schema import RULE_KINDS
 from alerter.config.schema import Config
-from alerter.config.values import Complaint, closest, shown
+from alerter.config.values import Complaint, closest, listed, shown
 
 # What people call a key that is named otherwise here.
 _OTHER_NAMES = {
@@ -177,4 +177,4 @@ def unknown(word: object, words: list[str], what: str) -> str:
     near = closest(str(word), words)
     if near or not words:
         return f"no {what} is named {shown(word)}{near}"
-    return f"no {what} is named {shown(word)}; there {'are' if len(words) > 1 else 'is'} {', '.join(words)}"
+    return f"no {what} is named {shown(word)}; there {'are' if len(words) > 1 else 'is'} {listed(words)}"

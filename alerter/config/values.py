@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import islice
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -63,9 +64,17 @@ def shown(value: object) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
-def closest(word: str, words: Iterable[str]) -> str:
+_MOST_NAMED = 100  # words that are compared or listed: more helps nobody, and costs time
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return the words with commas between, the first hundred of them."""
+    return ", ".join(islice(words, _MOST_NAMED))
+
+
+def closest(word: str, words: Iterable[str], *, most: int = _MOST_NAMED) -> str:
     """Return `, did you mean 'x'?` for the nearest of `words`, or nothing."""
-    by_case = {known.lower(): known for known in words}
+    by_case = {known.lower(): known for known in islice(words, most)}
     near = difflib.get_close_matches(str(word).lower()[:80], by_case, n=1)
     return f", did you mean {by_case[near[0]]!r}?" if near else ""
 
@@ -322,22 +331,29 @@ def parse_zone(value: object) -> str:
     try:
         ZoneInfo(text)
     except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError; a folder's name an OSError
-        near = closest(text, available_timezones()) or ", expected a name like America/Chicago or UTC"
+        near = (
+            closest(text, sorted(available_timezones()), most=1000) or ", expected a name like America/Chicago or UTC"
+        )
         raise wrong(f"unknown time zone {shown(value)}{near}") from None
     return str(text)
 
 
 # ------------------------------------------------------------------ the types
-def _type(read: Callable[[object], Any], pattern: str, kinds: list[str]) -> tuple[PlainValidator, WithJsonSchema]:
+def _type(read: Callable[[object], Any], example: str, kinds: list[str]) -> tuple[PlainValidator, WithJsonSchema]:
     schema: dict[str, Any] = {"type": kinds if len(kinds) > 1 else kinds[0]}
-    if pattern:
-        schema["examples"] = [pattern]
-    return PlainValidator(read), WithJsonSchema(schema)
+    if example:
+        schema["examples"] = [example]
+    return PlainValidator(read), WithJsonSchema(schema if "string" in kinds else _or_filled_in(schema))
 
 
 def _words(words: Iterable[str], make: Callable[[str], Any] = str) -> tuple[PlainValidator, WithJsonSchema]:
     known = tuple(words)
-    return PlainValidator(one_of(known, make)), WithJsonSchema({"enum": list(known)})
+    return PlainValidator(one_of(known, make)), WithJsonSchema(_or_filled_in({"enum": list(known)}))
+
+
+def _or_filled_in(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let the editors' schema accept a value that comes out of the environment."""
+    return {"anyOf": [schema, {"type": "string", "pattern": r"\$\{env:"}]}
 
 
 _AS_TEXT = PlainSerializer(str)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerter.config import read_config
+from alerter.config import json_schema, read_config
 from alerter.errors import ConfigError, Problem
 
 ENV = {"TOKEN": "t0ken-value", "MULTI": "a\nb", "EMPTY": "", "EVERY": "every now and then"}
@@ -417,3 +418,51 @@ def test_whatever_is_done_to_a_file_it_loads_or_is_answered(data: st.DataObject)
 @pytest.mark.parametrize("size", range(0, len(FULL), 7))
 def test_a_half_written_file_loads_or_is_answered(size: int, tmp_path: Path) -> None:
     answer_to(FULL.encode()[:size], tmp_path / "alerter.yaml")
+
+
+WORDS = [
+    *json_schema()["properties"],
+    *(key for model in json_schema()["$defs"].values() for key in model["properties"]),
+]
+TREES = st.recursive(
+    st.one_of(
+        st.none(), st.integers(-5, 500), st.booleans(),
+        st.sampled_from(["50%", "5 ha", "15m", "contract_cap", "user_cap", "daily_spike", "contract_end", "daily_spik", "ops",
+                         "warning", "absolute", "user", "", "*", "[", "~(", "!x", "${env:TOKEN}", "${x}", "console://", "UTC"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.sampled_from([*WORDS, "a b", "ops", "kinds"]), inner, max_size=6)
+    ),
+    max_leaves=25,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["accounts", "contracts", "rules", "channels", "routes", *WORDS]), TREES, max_size=6
+    )
+)
+def test_known_keys_in_any_wrong_shape_are_answered(tree: dict[str, object]) -> None:
+    found = answer_to(yaml.safe_dump(tree or {"a": 1}).encode(), Path("/nowhere/alerter.yaml"))
+    assert found, "accounts and channels cannot both be right by chance"
+    assert all(problem.line > 0 for problem in found)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {
+            "id": st.just("a"),
+            "kind": st.sampled_from(["contract_cap", "user_cap", "daily_spike", "contract_end", "zzz"]),
+        }
+    ),
+    st.dictionaries(
+        st.sampled_from(sorted({key for model in json_schema()["$defs"].values() for key in model["properties"]})),
+        TREES,
+        max_size=5,
+    ),
+)
+def test_a_rule_of_any_shape_loads_or_is_answered(rule: dict[str, object], more: dict[str, object]) -> None:
+    text = GOOD + yaml.safe_dump({"rules": [more | rule]})
+    assert all(problem.line >= 3 for problem in answer_to(text.encode(), Path("/nowhere/alerter.yaml")))
