@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +47,7 @@ class PlainLeaf:
         self.status: dict[str, int] = {}  # path suffix -> status to answer instead
         self.bodies: dict[str, bytes] = {}  # path suffix -> body to answer instead
         self.calls: list[str] = []
+        self.before_answer: Callable[[str], object] = lambda _: None  # is told the path, and may take its time
         self._tokens: set[str] = set()
         handler = type("Handler", (_Handler,), {"leaf": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -172,6 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.leaf.calls.append(self.path)
         if not self.leaf.knows(self.headers.get("Authorization", "").removeprefix("Bearer ")):
             return self._send(401, {"title": "Unauthorized"})
+        self.leaf.before_answer(url.path)
         for suffix, status in self.leaf.status.items():
             if url.path.endswith(suffix):
                 return self._send(status, {"title": "told to"})

@@ -148,13 +148,14 @@ class Delivery:
 
     def _failed(self, message: OutboxMessage, error: DeliveryError) -> DeliveryOutcome:
         now = self._clock.now()
-        gone = error.permanent or now - message.created_at >= GIVE_UP_AFTER
+        gone = error.permanent or now - message.queued_at >= GIVE_UP_AFTER
         with self._store.write() as tx:
             if gone:
                 tx.outbox.mark_dead(message.id, error.reason, now)
             else:
                 again_at = now + timedelta(seconds=backoff(message.attempts, error.retry_after, _JITTER.random()))
-                tx.outbox.mark_failed(message.id, error.reason, now, again_at, error.ambiguous)
+                attempt = message.attempts
+                tx.outbox.mark_failed(message.id, error.reason, now, again_at, error.ambiguous, attempt=attempt)
         fields = self._fields(message, error=error.reason, permanent=error.permanent, ambiguous=error.ambiguous)
         if gone:
             log.error("action=message_dead", extra={"fields": fields})
