@@ -226,3 +226,23 @@ def test_the_demo_prints_messages_and_what_was_found_and_its_database_can_be_loo
     looked = run("alerts", "--all", "--database", str(database), "--format", "json")
     assert looked.code == 0
     assert json.loads(looked.out)["alerts"]
+
+
+def test_a_demo_that_is_kept_goes_on_until_ctrl_c(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    running = subprocess.Popen(
+        [sys.executable, "-m", "alerter", "demo", "--folder", str(folder), "--days", "1", "--keep"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert running.stdout is not None
+    try:
+        while not (line := running.stdout.readline()).startswith("The season is over"):
+            assert line, running.communicate()
+        looked = run("alerts", "--all", "--database", str(folder / "demo.db"))
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate(timeout=30)
+    finally:
+        running.kill()
+    assert looked.code == 0, looked.err
+    assert running.returncode == 0
+    assert "What was found" in out

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from alerter.app.demo import DemoReport
 
 
+SLOWLY = 6.0  # seconds a simulated day takes when the season is over
+FOR_EVER = 100_000  # days
+
+
 @click.command("demo", cls=Command, short_help="Watch a simulated season; needs no account.")
 @click.option(
     "--folder",
@@ -32,33 +36,51 @@ if TYPE_CHECKING:
     help="Where its config and database are left.",
 )
 @click.option("--days", type=click.IntRange(1, 75), help="Simulate fewer days.")
-def command(folder: Path, days: int | None) -> int:
+@click.option("--keep", is_flag=True, help="Go on slowly when the season is over, until Ctrl-C.")
+def command(folder: Path, days: int | None, keep: bool) -> int:
     """Simulate a season against a simulated API and print every message as it is sent.
 
     Needs no account and no network: the real daemon's parts poll a server on this machine, under a fast clock.
 
     \b
-    Example:
+    Examples:
       alerter demo
+      alerter demo --keep
     """
     from alerter.app.demo import DemoProgress, run_demo
+    from alerter.sandbox import demo_scenario
 
-    say("A simulated season: the daemon polls a simulated API four times a day and prints each message as it is sent.")
+    say("A simulated season: the daemon polls a simulated API and prints each message as it is sent.")
     say()
+    season = days or demo_scenario().days
+    reached = 0
     stop = threading.Event()
-    with _shown_days() as show, _interruptible(stop) as interrupted:
-        report = run_demo(folder, DemoProgress(day=show, message=lambda *_: None), days=days, stop=stop)
-    if interrupted.is_set():
+    with _shown_days(season) as show, _interruptible(stop) as interrupted:
+
+        def day_begins(day: int, _days: int, at: datetime) -> None:
+            nonlocal reached
+            reached = day
+            if day == season + 1:
+                say(f"The season is over; it goes on, a day every {SLOWLY:g} seconds, until Ctrl-C. Meanwhile:")
+                say(f"  alerter alerts --all --database {folder / 'demo.db'}")
+                say()
+            if day > season:
+                stop.wait(SLOWLY)
+            show(day, at)
+
+        progress = DemoProgress(day=day_begins, message=lambda *_: None)
+        report = run_demo(folder, progress, days=FOR_EVER if keep else season, stop=stop)
+    if interrupted.is_set() and not keep:
         return INTERRUPTED
-    _print(report)
+    _print(report, reached)
     return FAILED if report.failures else OK
 
 
 @contextmanager
-def _shown_days() -> Iterator[Callable[[int, int, datetime], None]]:
+def _shown_days(season: int) -> Iterator[Callable[[int, datetime], None]]:
     """Show a bar of the days below the messages on a terminal; elsewhere a line every ten days on standard error."""
     if not sys.stdout.isatty():
-        yield lambda day, days, at: say(f"day {day} of {days}: {at:%Y-%m-%d}", err=True) if day % 10 == 1 else None
+        yield lambda day, at: say(f"day {day} of {season}: {at:%Y-%m-%d}", err=True) if day % 10 == 1 else None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -67,8 +89,8 @@ def _shown_days() -> Iterator[Callable[[int, int, datetime], None]]:
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     with Progress(*columns, console=console, transient=True) as bar:  # prints what is written to stdout above itself
         task = bar.add_task("starting", total=None)
-        yield lambda day, days, at: bar.update(
-            task, completed=day, total=days, description=f"day {day} of {days}, {at:%Y-%m-%d}"
+        yield lambda day, at: bar.update(
+            task, completed=min(day, season), total=season, description=f"day {day} of {season}, {at:%Y-%m-%d}"
         )
 
 
@@ -94,12 +116,12 @@ def _interruptible(stop: threading.Event) -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _print(report: DemoReport) -> None:
+def _print(report: DemoReport, days: int) -> None:
     say()
     print_table(
         [
             Column("rule", wrap=True),
-            Column("about", wrap=True),
+            Column("about", wrap=True, least=26),
             Column("since"),
             Column("state", wrap=True),
             Column("severity"),
@@ -108,7 +130,7 @@ def _print(report: DemoReport) -> None:
         title="What was found",
     )
     say(
-        f"{report.days} simulated days, {counted(report.polls, 'poll')}, {counted(report.calls, 'API call')}, "
+        f"{days} simulated days, {counted(report.polls, 'poll')}, {counted(report.calls, 'API call')}, "
         f"{counted(report.messages, 'message')}, {counted(len(report.alerts), 'alert')}"
     )
     for failure in report.failures[:5]:
