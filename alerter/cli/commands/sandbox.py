@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CONFIG = """\
 accounts:
-  - name: sandbox
+  - name: trial
     base_url: {url}
     username: {username}
     password: {password}

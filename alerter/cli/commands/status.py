@@ -17,7 +17,7 @@ from alerter.cli.frame import Command, config_option, database_option, format_op
 from alerter.cli.output import Column, Styled, age, ago, area, counted, due, percent, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from alerter.app.views import StatusSettings
+    from alerter.app.status import StatusSettings
     from alerter.cli.database import Opened
     from alerter.config import Config
     from alerter.core.model import Contract
@@ -40,7 +40,7 @@ def command(config: Path | None, database: str | None, at: datetime | None, as_f
       alerter status
       alerter status --format json | jq '.contracts[] | [.label, .used_percent]'
     """
-    from alerter.app.views import status_document
+    from alerter.app.status import status_document
     from alerter.cli.database import opened
 
     with opened(config, database) as found, found.store.read() as tx:
@@ -53,7 +53,7 @@ def command(config: Path | None, database: str | None, at: datetime | None, as_f
 
 
 def _settings(found: Opened) -> StatusSettings:
-    from alerter.app.views import StatusSettings
+    from alerter.app.status import StatusSettings
 
     if found.config is None:
         return StatusSettings(database=found.url)
