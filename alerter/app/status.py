@@ -1,4 +1,4 @@
-"""How accounts, contracts, alerts and outbox stand, and what is wrong with them: the document behind `alerter status`."""
+"""How accounts, contracts, alerts and outbox stand, and what is wrong: the document of `alerter status`."""
 
 from __future__ import annotations
 
