@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import threading
@@ -62,7 +63,7 @@ def command(folder: Path, days: int | None, keep: bool) -> int:
             reached = day
             if day == season + 1:
                 say(f"The season is over; it goes on, a day every {SLOWLY:g} seconds, until Ctrl-C. Meanwhile:")
-                say(f"  alerter alerts --all --database {folder / 'demo.db'}")
+                say(f"  {_program()} alerts --all --database {folder / 'demo.db'}")
                 say()
             if day > season:
                 stop.wait(SLOWLY)
@@ -122,7 +123,7 @@ def _print(report: DemoReport, days: int) -> None:
         [
             Column("rule", wrap=True),
             Column("about", wrap=True, least=26),
-            Column("since"),
+            Column("since", right=True),
             Column("state", wrap=True),
             Column("severity"),
         ],
@@ -138,8 +139,16 @@ def _print(report: DemoReport, days: int) -> None:
     say(f"config used    {report.config}")
     say(f"database       {report.database}")
     say("look further:")
-    say(f"  alerter alerts --all --database {report.database}")
-    say(f"  alerter history --database {report.database}")
+    say(f"  {_program()} alerts --all --database {report.database}")
+    say(f"  {_program()} history --database {report.database}")
+
+
+def _program() -> str:
+    """Name this program as it can be typed here: `make demo` runs it out of an environment that is on no path."""
+    given = sys.argv[0]
+    if Path(given).name != "alerter" or shutil.which("alerter") == str(Path(given).absolute()):
+        return "alerter"
+    return given
 
 
 def _row(report: DemoReport, alert: Any) -> tuple[Any, ...]:
@@ -148,6 +157,6 @@ def _row(report: DemoReport, alert: Any) -> tuple[Any, ...]:
     window = f", {alert.window}" if alert.window != "-" else ""
     about = f"{who}, {product}{window}" if who else f"{product}{window}"
     style = {"critical": "bold red", "warning": "yellow"}.get(alert.severity or "", "")
-    since = f"{alert.started_at:%Y-%m-%d}" if alert.started_at else None
+    since = f"{alert.started_at.day} {alert.started_at:%b}" if alert.started_at else None  # short: 80 columns are few
     state = alert.status.value + (f" ({alert.close_reason})" if alert.close_reason else "")
     return alert.rule, about, since, state, Styled(alert.severity.value if alert.severity else "", style)
