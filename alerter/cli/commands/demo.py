@@ -158,5 +158,5 @@ def _row(report: DemoReport, alert: Any) -> tuple[Any, ...]:
     about = f"{who}, {product}{window}" if who else f"{product}{window}"
     style = {"critical": "bold red", "warning": "yellow"}.get(alert.severity or "", "")
     since = f"{alert.started_at.day} {alert.started_at:%b}" if alert.started_at else None  # short: 80 columns are few
-    state = alert.status.value + (f" ({alert.close_reason})" if alert.close_reason else "")
+    state = alert.status.value + (f": {alert.close_reason}" if alert.close_reason else "")
     return alert.rule, about, since, state, Styled(alert.severity.value if alert.severity else "", style)
