@@ -136,6 +136,25 @@ class BadAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataEvent:
+    """Something noticed about the data; `contract_key` None: about the account.
+
+    `standing` True: from then on it was so; False: from then on no more; None: it happened at that time.
+    """
+
+    id: int
+    account: str
+    contract_key: int | None
+    contract_id: str | None
+    kind: str  # as in core.quality.EventKind
+    what: str
+    day: date | None
+    standing: bool | None
+    seen_at: datetime
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewestSummary:
     """The newest day that was read, as said: `user_sum` in `unit`, over `user_count` users."""
 

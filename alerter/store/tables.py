@@ -1,7 +1,8 @@
 """Every table, in one place; the migrations are held to be equal to this by a test.
 
-Usage is append-only: `snapshot`, `reading`, `user_area`, `owner_day`, `owner_extra`, `contract_version`, `meaning`
-and `transition` know INSERT alone.  Days are ordinals, users are numbers within their account, areas are doubles.
+Usage is append-only: `snapshot`, `reading`, `user_area`, `owner_day`, `owner_extra`, `contract_version`, `meaning`,
+`data_event` and `transition` know INSERT alone.  Days are ordinals, users are numbers within their account, areas are
+doubles.
 """
 
 from __future__ import annotations
@@ -102,31 +103,25 @@ reading = sa.Table(
     Column("contract_key", sa.ForeignKey("contract.key"), nullable=False),
     Column("snapshot_id", sa.ForeignKey("snapshot.id"), nullable=False),
     Column("day", Day, nullable=False),
-    Column("base_id", Integer),  # the reading that this one's rows differ from; NULL: from nothing
+    Column("base_id", Integer),  # the reading that this one differs from; NULL: from nothing
     Column("hash", sa.LargeBinary, nullable=False),
     Column("unit", Text, nullable=False),
     Column("unique_area", Double, nullable=False),
     Column("user_sum", Double, nullable=False),
     Column("user_count", Integer, nullable=False),
-    Column("row_count", Integer, nullable=False),  # rows of user_area: what unpacking is checked against
+    Column("difference", Integer, nullable=False),  # users in user_area: what unpacking is checked against
     Column("extra", Json),
     sa.Index(None, "contract_key", "day", "id", "snapshot_id"),
     sqlite_autoincrement=True,
 )
 
-# The only large table.  Its key has no foreign key: one check per row would double the time to write it, and one
-# function alone writes it, in the reading's own transaction.  On Postgres a plain index on the reading (whose equal
-# entries it folds) costs a third of a primary key's; SQLite keeps the rows in the key itself.
+# The only large table: in whom a reading differs from its base, see packing.py.  A table of its own, so that walking
+# the readings does not read it.
 user_area = sa.Table(
     "user_area",
     metadata,
-    Column("reading_id", Integer, nullable=False),
-    Column("number", Integer, nullable=False),
-    # NULL: gone.  SQLite: hundredths as an integer where that is exact (half the bytes), the double itself otherwise.
-    Column("area", sa.Double().with_variant(sa.BLOB(), "sqlite")),
-    sa.PrimaryKeyConstraint("reading_id", "number").ddl_if(dialect="sqlite"),
-    sa.Index("ix_user_area_reading_id", "reading_id", info={"only": "postgresql"}).ddl_if(dialect="postgresql"),
-    sqlite_with_rowid=False,
+    Column("reading_id", sa.ForeignKey("reading.id"), primary_key=True, autoincrement=False),
+    Column("packed", sa.LargeBinary, nullable=False),
 )
 
 owner_day = sa.Table(
@@ -182,6 +177,22 @@ bad_answer = sa.Table(
     Column("at", UtcDateTime, nullable=False),
     Column("reason", AnyText, nullable=False),
     Column("sample", AnyText, nullable=False),
+)
+
+# What was noticed about the data.  `standing`: true when it begins, false when it ends, NULL: it happened.
+data_event = sa.Table(
+    "data_event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_key", sa.ForeignKey("account.key"), nullable=False),
+    Column("contract_key", sa.ForeignKey("contract.key")),  # NULL: about the account
+    Column("kind", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("day", Day),
+    Column("standing", sa.Boolean),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("details", Json, nullable=False),
+    sa.Index(None, "account_key", "contract_key", "id"),
 )
 
 # ------------------------------------------------------------------ alerts

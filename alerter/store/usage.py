@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from alerter.core.area import Unit
 from alerter.store.cache import Floats, Fold, Ints, Order
 from alerter.store.contracts import Contracts
+from alerter.store.events import DataEvents
 from alerter.store.readings import Readings, newest_versions
 from alerter.store.rows import BadAnswer, MeaningRow, StoredUsage
 from alerter.store.tables import activation, bad_answer, contract, meaning, reading
@@ -21,7 +22,7 @@ _NEVER = np.iinfo(np.int64).max
 _MOVING = 10  # the newest days, which still change: what lies before them is folded once and kept
 
 
-class Usage(Contracts, Readings):
+class Usage(Contracts, Readings, DataEvents):
     """Everything about usage in one transaction."""
 
     def usage(self, key: int, up_to_snapshot: int, window_from: date) -> StoredUsage:

@@ -19,7 +19,6 @@ TABLES = (
     "recipient",
     "silence",
     "transition",
-    "user_area",
     "contract",
     "leaf_user",
     "message",
@@ -31,6 +30,8 @@ TABLES = (
     "owner_day",
     "owner_extra",
     "reading",
+    "data_event",
+    "user_area",
 )
 
 
@@ -143,16 +144,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_transition"),
     )
     op.create_index("ix_transition_fingerprint", "transition", ["fingerprint"])
-    op.create_table(
-        "user_area",
-        sa.Column("reading_id", sa.Integer(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("area", sa.Double().with_variant(sa.BLOB(), "sqlite"), nullable=True),
-        sa.PrimaryKeyConstraint("reading_id", "number", name="pk_user_area").ddl_if(dialect="sqlite"),
-        sqlite_with_rowid=False,
-    )
-    if op.get_context().dialect.name == "postgresql":
-        op.create_index("ix_user_area_reading_id", "user_area", ["reading_id"])
     op.create_table(
         "contract",
         sa.Column("key", sa.Integer(), nullable=False),
@@ -289,6 +280,22 @@ def upgrade() -> None:
         "ix_owner_day_contract_key_day_id_snapshot_id", "owner_day", ["contract_key", "day", "id", "snapshot_id"]
     )
     op.create_table(
+        "data_event",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("account_key", sa.Integer(), nullable=False),
+        sa.Column("contract_key", sa.Integer(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=True),
+        sa.Column("standing", sa.Boolean(), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("details", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["account_key"], ["account.key"], name="fk_data_event_account_key_account"),
+        sa.ForeignKeyConstraint(["contract_key"], ["contract.key"], name="fk_data_event_contract_key_contract"),
+        sa.PrimaryKeyConstraint("id", name="pk_data_event"),
+    )
+    op.create_index("ix_data_event_account_key_contract_key_id", "data_event", ["account_key", "contract_key", "id"])
+    op.create_table(
         "owner_extra",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("contract_key", sa.Integer(), nullable=False),
@@ -311,7 +318,7 @@ def upgrade() -> None:
         sa.Column("unique_area", sa.Double(), nullable=False),
         sa.Column("user_sum", sa.Double(), nullable=False),
         sa.Column("user_count", sa.Integer(), nullable=False),
-        sa.Column("row_count", sa.Integer(), nullable=False),
+        sa.Column("difference", sa.Integer(), nullable=False),
         sa.Column("extra", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["contract_key"], ["contract.key"], name="fk_reading_contract_key_contract"),
         sa.ForeignKeyConstraint(["snapshot_id"], ["snapshot.id"], name="fk_reading_snapshot_id_snapshot"),
@@ -320,6 +327,13 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_reading_contract_key_day_id_snapshot_id", "reading", ["contract_key", "day", "id", "snapshot_id"]
+    )
+    op.create_table(
+        "user_area",
+        sa.Column("reading_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("packed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["reading_id"], ["reading.id"], name="fk_user_area_reading_id_reading"),
+        sa.PrimaryKeyConstraint("reading_id", name="pk_user_area"),
     )
 
 
