@@ -89,10 +89,10 @@ class Readings(Chain, Users):
             unique_area=answer.unique_area,
             user_sum=answer.user_sum,
             user_count=len(answer.user_ids),
-            row_count=len(found.positions),
+            difference=len(found.positions),
             extra=answer.extra or None,
         )
-        self._write_rows(reading_id, positions.numbers[found.positions], found.areas)
+        self._write_difference(reading_id, positions.numbers[found.positions], found.areas)
         self._cache.keep(reading_id, array)
         return True
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from alerter.core.area import Unit
 from alerter.errors import StoreError
 from alerter.store import Store, tables
+from alerter.store.packing import pack, unpack
 from tests.store_samples import (
     HOUR,
     NOW,
@@ -115,20 +116,29 @@ def test_a_quiet_poll_adds_one_snapshot_row_and_nothing_else(store: Store) -> No
     assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {"snapshot": 1}
 
 
-def test_only_differences_become_rows(store: Store) -> None:
+def differences(store: Store) -> int:
+    """Return in how many users all readings together differ from their bases."""
+    with store.engine.connect() as connection:
+        packed = list(connection.scalars(sa.select(tables.user_area.c.packed)))
+        said = connection.scalar(sa.select(sa.func.sum(tables.reading.c.difference)))
+    assert sum(len(unpack(one)[0]) for one in packed) == said
+    return int(said or 0)
+
+
+def test_only_differences_are_stored(store: Store) -> None:
     key = one_contract(store)
     users = {f"u{n}": float(n) for n in range(100)}
     yesterday = TODAY - timedelta(days=1)
     stored(store, key, summary(yesterday, users))
-    assert counts(store)["user_area"] == 100
+    assert differences(store) == 100
     stored(store, key, summary(TODAY, users | {"u5": 6.0, "new": 1.0}))
-    assert counts(store)["user_area"] == 102
+    assert differences(store) == 102
     stored(store, key, summary(TODAY, {user: area for user, area in users.items() if user != "u7"} | {"u5": 6.0}))
-    assert counts(store)["user_area"] == 104  # u7 and `new` are gone
+    assert differences(store) == 104  # u7 and `new` are gone
     stored(store, key, summary(yesterday - timedelta(days=1), users))
-    assert counts(store)["user_area"] == 104  # a day filled in later rests on its neighbour
+    assert differences(store) == 104  # a day filled in later rests on its neighbour
     stored(store, key, summary(TODAY + timedelta(days=1), {"u1": 1.0}))
-    assert counts(store)["user_area"] == 105  # a small day rests on nothing
+    assert differences(store) == 105  # a small day rests on nothing
 
 
 def test_readings_and_their_rows_are_never_updated_or_deleted(store: Store) -> None:
@@ -160,11 +170,21 @@ def test_a_summary_that_names_a_user_twice_is_refused(store: Store) -> None:
     assert usage_at(store, key, 10**6).user_ids == ()
 
 
-def test_missing_rows_are_noticed_not_guessed(database_url: str, store: Store) -> None:
+@pytest.mark.parametrize("damage", ["gone", "cut", "other", "no packing", "fewer"])
+def test_missing_figures_are_noticed_not_guessed(database_url: str, store: Store, damage: str) -> None:
     key = one_contract(store)
     snapshot_id = stored(store, key, summary(TODAY, {"a": 1.0, "b": 2.0}))
+    packed = tables.user_area
     with store.engine.begin() as connection:
-        connection.execute(sa.text("DELETE FROM user_area WHERE number = 1"))
+        was = connection.scalar(sa.select(packed.c.packed))
+        harm = {
+            "cut": was[:-1],
+            "other": b"\x07" + was[1:],
+            "no packing": b"",
+            "fewer": pack(np.array([1]), np.array([1.0])),
+        }
+        broken = sa.delete(packed) if damage == "gone" else sa.update(packed).values(packed=harm[damage])
+        connection.execute(broken)
     reader = Store(database_url)
     with pytest.raises(StoreError, match="restore a backup"):
         usage_at(reader, key, snapshot_id)
