@@ -136,11 +136,17 @@ def _print(report: DemoReport, days: int) -> None:
     )
     for failure in report.failures[:5]:
         say(f"failed: {failure}", err=True)
-    say(f"config used    {report.config}")
-    say(f"database       {report.database}")
+    say(f"config used    {_from_here(report.config)}")
+    say(f"database       {_from_here(report.database)}")
     say("look further:")
-    say(f"  {_program()} alerts --all --database {report.database}")
-    say(f"  {_program()} history --database {report.database}")
+    say(f"  {_program()} alerts --all --database {_from_here(report.database)}")
+    say(f"  {_program()} history --database {_from_here(report.database)}")
+
+
+def _from_here(path: Path) -> Path:
+    """Shorten a path below the working directory."""
+    whole, here = path.absolute(), Path.cwd()
+    return whole.relative_to(here) if whole.is_relative_to(here) else path
 
 
 def _program() -> str:
