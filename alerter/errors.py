@@ -29,7 +29,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{where} {self.path}: {self.message}" if self.path else f"{where} {self.message}"
+        return f"{where} {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
 
 
 class ConfigError(AlerterError):
