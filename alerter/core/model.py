@@ -77,9 +77,7 @@ class Subject:
     @property
     def key(self) -> str:
         """A stable identity that no renaming changes; parts cannot run into one another."""
-        return subject_key(
-            self.account, self.contract.id if self.contract else "", self.user.id if self.user else ""
-        )
+        return subject_key(self.account, self.contract.id if self.contract else "", self.user.id if self.user else "")
 
 
 def subject_key(account: str, contract_id: str, user_id: str) -> str:
@@ -142,6 +140,14 @@ class History:
     def window(self) -> int:
         """W, the number of last days for which per-user figures are here."""
         return int(self.user_daily.shape[1])
+
+    @property
+    def newest_index(self) -> int:
+        """The index of the newest day that the term can have figures for: today, or its last day when it is over."""
+        if self.contract.end_at is None:
+            return self.days - 1
+        last_on = (self.contract.end_at - timedelta(microseconds=1)).date()
+        return max(self.term_index, min(self.days - 1, (last_on - self.first_on).days))
 
     def index_of(self, day: date) -> int | None:
         """The position of `day` on the day axis, or None outside it."""
