@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alerter.cli.frame import read_config
+from alerter.cli.frame import find_config, read_config
 from alerter.cli.output import say
 from alerter.errors import ConfigError, SchemaError, UsageError
 
@@ -63,7 +63,7 @@ def opened(config: Path | None, database: str | None) -> Iterator[Opened]:
     from alerter.store import Store
 
     loaded = _config_if_needed(config, database)
-    url = database_url(database) if database else loaded.database if loaded else ""
+    url = chosen_url(loaded, database)
     refuse_foreign(url)
     store = Store(url)
     try:
@@ -72,15 +72,28 @@ def opened(config: Path | None, database: str | None) -> Iterator[Opened]:
         store.close()
 
 
+def chosen_url(config: Config | None, database: str | None) -> str:
+    """Return the named database, else the config's; raise UsageError where its address cannot be read here."""
+    url = database_url(database) if database else config.database if config else ""
+    if not url:
+        raise UsageError("the database's address is a secret that cannot be read here; name it with --database URL")
+    return url
+
+
 def _config_if_needed(config: Path | None, database: str | None) -> Config | None:
-    """Read the config; with --database do without one that cannot be read here: its secrets may be the daemon's."""
+    """Read the config but none of its secrets, which may be the daemon's; with --database do without a broken one."""
     try:
-        return read_config(config)
-    except (ConfigError, UsageError) as error:
+        path = find_config(config)
+    except UsageError:
         if not database:
             raise
-        if config is not None:
-            say(f"the config is not used, so caps and names in it are unknown: {str(error).splitlines()[0]}", err=True)
+        return None
+    try:
+        return read_config(path, secrets=False)
+    except ConfigError as error:
+        if not database:
+            raise
+        say(f"the config is not used, so caps and names in it are unknown: {str(error).splitlines()[0]}", err=True)
         return None
 
 

@@ -132,12 +132,16 @@ def find_config(given: Path | None) -> Path:
     )
 
 
-def read_config(given: Path | None, *, env: Mapping[str, str] = os.environ) -> Config:
-    """Find, read and check the config; remember its secrets for the boundary; raise ConfigError or UsageError."""
+def read_config(given: Path | None, *, env: Mapping[str, str] = os.environ, secrets: bool = True) -> Config:
+    """Find, read and check the config; remember its secrets for the boundary; raise ConfigError or UsageError.
+
+    Without `secrets` those kept outside of the file are not looked for: they may be the daemon's alone.
+    """
     from alerter.config import load_config
 
     folder = env.get("CREDENTIALS_DIRECTORY")
-    config = load_config(find_config(given), env=env, credentials_dir=Path(folder) if folder else None)
+    credentials = Path(folder) if folder else None
+    config = load_config(find_config(given), env=env, credentials_dir=credentials, secrets=secrets)
     frame = frame_of()
     frame.secrets = tuple(config.secrets)
     if frame.debug:

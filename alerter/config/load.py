@@ -14,35 +14,46 @@ from alerter.config.checks import check_whole
 from alerter.config.document import MAX_BYTES, Document, Path, parse
 from alerter.config.explain import explain
 from alerter.config.schema import Config
-from alerter.config.secrets import Secret, Sources, carries_credentials, password_of, secret_parts
+from alerter.config.secrets import UNREAD, Secret, Sources, carries_credentials, password_of, secret_parts
 from alerter.config.values import Scalar
 from alerter.errors import ConfigError, Problem
 
 _MOST_PROBLEMS = 1000  # of a file that is no config at all
 
 
-def load_config(path: FilePath, *, env: Mapping[str, str], credentials_dir: FilePath | None = None) -> Config:
-    """Read, check and return the config at `path`, its secrets included; raise ConfigError with every problem."""
-    return read_config(_read(path), path, env=env, credentials_dir=credentials_dir)
+def load_config(
+    path: FilePath, *, env: Mapping[str, str], credentials_dir: FilePath | None = None, secrets: bool = True
+) -> Config:
+    """Read, check and return the config at `path`, its secrets included; raise ConfigError with every problem.
+
+    Without `secrets` those kept elsewhere are not looked for: who only reads the database needs none of them, and may
+    not be allowed to read them.  The database's own address is read if it can be, else it is "".
+    """
+    return read_config(_read(path), path, env=env, credentials_dir=credentials_dir, secrets=secrets)
 
 
 def read_config(
-    raw: bytes, path: FilePath, *, env: Mapping[str, str], credentials_dir: FilePath | None = None
+    raw: bytes,
+    path: FilePath,
+    *,
+    env: Mapping[str, str],
+    credentials_dir: FilePath | None = None,
+    secrets: bool = True,
 ) -> Config:
     """Check `raw` as the content of `path`, to whose folder paths in it are relative; raise ConfigError."""
     document = parse(raw, str(path), env)
     config = None
     try:
-        sources = Sources(env=env, folder=path.absolute().parent, credentials_dir=credentials_dir)
+        sources = Sources(env=env, folder=path.absolute().parent, credentials_dir=credentials_dir, secrets=secrets)
         config = Config.model_validate(document.root, context=sources)
     except ValidationError as error:
         explain(error, document)
     check_whole(document)
     if config is None or document.problems:
         raise ConfigError(_in_order(document.problems))
-    secrets = sorted(_secrets(config), key=lambda text: (-len(text), text))
+    hidden = sorted(_secrets(config) - {UNREAD}, key=lambda text: (-len(text), text))
     warnings = _in_order(_warnings(config, document))
-    config.remember(path, places=document.values, secrets=tuple(secrets), warnings=tuple(warnings))
+    config.remember(path, places=document.values, secrets=tuple(hidden), warnings=tuple(warnings))
     return config
 
 

@@ -7,6 +7,7 @@ Defaults are written the way the file writes them and go through the same reader
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from alerter.config.addresses import Proxy, Server
 from alerter.config.base import Section, setting
 from alerter.config.matching import ContractMatch, LabelMatch
 from alerter.config.rule_schema import AnyRule, default_rules
-from alerter.config.secrets import Secret, SecretText, Sources, read_secret
+from alerter.config.secrets import Secret, SecretText, Sources, secret_of
 from alerter.config.values import (
     Slug,
     SomeArea,
@@ -181,7 +182,12 @@ def _read_database(value: object, info: ValidationInfo) -> str:
     if value is None:
         state = sources.env.get("STATE_DIRECTORY", "").split(":")[0]
         return _sqlite_url((Path(state) if state else sources.folder) / "alerter.db")
-    text = read_secret(value, info).reveal()
+    try:
+        text = secret_of(value, replace(sources, secrets=True)).reveal()
+    except ValueError:
+        if sources.secrets:
+            raise
+        return ""  # the rest of the config is of use all the same
     scheme, found, rest = text.partition("://")
     if not found:
         return _sqlite_url(sources.folder / text)

@@ -19,6 +19,7 @@ from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSc
 from alerter.config.values import Scalar, closest, wrong
 
 MASK = "**********"
+UNREAD = "unread://"  # in place of a secret that was not looked for; has the shape of an address
 _MAX_BYTES = 64 * 1024
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CREDENTIAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -27,7 +28,7 @@ _SOURCES = ("env", "file", "credential")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A text that prints as asterisks; `origin` says where it came from: literal, env, file or credential."""
+    """A text that prints as asterisks; `origin` says where it came from: literal, env, file, credential or unread."""
 
     _text: str
     origin: str = "literal"
@@ -50,14 +51,20 @@ class Sources:
     env: Mapping[str, str] = field(repr=False)
     folder: Path
     credentials_dir: Path | None = None
+    secrets: bool = True  # False: references are checked but not followed, for whoever needs none of them
 
 
 def read_secret(value: object, info: ValidationInfo) -> Secret:
     """Read a plain text or one of the three references; the message of an error never repeats what it read."""
+    return secret_of(value, info.context if isinstance(info.context, Sources) else None)
+
+
+def secret_of(value: object, sources: Sources | None) -> Secret:
+    """Do the same with the given sources, None: no reference can be followed."""
     if isinstance(value, Secret):
         return value
     if isinstance(value, dict):
-        return _referred(value, info)
+        return _referred(value, sources)
     if value is None or isinstance(value, (list, tuple)):
         raise wrong("expected a text, {env: NAME}, {file: path} or {credential: name}")
     if not str(value).strip():
@@ -66,7 +73,7 @@ def read_secret(value: object, info: ValidationInfo) -> Secret:
     return Secret(str(value), "env" if filled_in else "literal")
 
 
-def _referred(value: dict[str, object], info: ValidationInfo) -> Secret:
+def _referred(value: dict[str, object], sources: Sources | None) -> Secret:
     if len(value) != 1:
         raise wrong("expected exactly one of {env: NAME}, {file: path} or {credential: name}")
     source, name = next(iter(value.items()))
@@ -74,10 +81,20 @@ def _referred(value: dict[str, object], info: ValidationInfo) -> Secret:
         raise wrong(f"unknown source {source[:40]!r}, expected env, file or credential{closest(source, _SOURCES)}")
     if not isinstance(name, str) or not name.strip():
         raise wrong(f"{{{source}: …}} needs a {'path' if source == 'file' else 'name'}")
-    if not isinstance(info.context, Sources):
+    if sources is None:
         raise wrong(f"{{{source}: …}} can be read from a config file only")
+    _check_name(source, str(name))
+    if not sources.secrets:
+        return Secret(UNREAD, "unread")
     read = {"env": _from_env, "file": _from_file, "credential": _from_credential}[source]
-    return Secret(_whole(read(str(name), info.context), source), source)
+    return Secret(_whole(read(str(name), sources), source), source)
+
+
+def _check_name(source: str, name: str) -> None:
+    if source == "env" and not _ENV_NAME.fullmatch(name):  # most likely the secret itself: do not repeat it
+        raise wrong("{env: …} takes the name of an environment variable, not its value")
+    if source == "credential" and not _CREDENTIAL_NAME.fullmatch(name):
+        raise wrong("{credential: …} takes the name of a systemd credential: letters, digits, - _ and .")
 
 
 def _whole(text: str, source: str) -> str:
@@ -90,8 +107,6 @@ def _whole(text: str, source: str) -> str:
 
 
 def _from_env(name: str, sources: Sources) -> str:
-    if not _ENV_NAME.fullmatch(name):  # most likely the secret itself: do not repeat it
-        raise wrong("{env: …} takes the name of an environment variable, not its value")
     text = sources.env.get(name)
     if text is None:
         raise wrong(f"the environment variable {name} is not set")
@@ -109,8 +124,6 @@ def _from_file(name: str, sources: Sources) -> str:
 
 
 def _from_credential(name: str, sources: Sources) -> str:
-    if not _CREDENTIAL_NAME.fullmatch(name):
-        raise wrong("{credential: …} takes the name of a systemd credential: letters, digits, - _ and .")
     if sources.credentials_dir is None:
         raise wrong(
             f"there are no systemd credentials here ($CREDENTIALS_DIRECTORY is not set); start the service with "

@@ -68,6 +68,6 @@ def upgrade(config: Path | None, database: str | None) -> None:
 
 
 def _url(config: Path | None, database: str | None) -> str:
-    from alerter.cli.database import database_url
+    from alerter.cli.database import chosen_url
 
-    return database_url(database) if database else read_config(config).database
+    return chosen_url(None if database else read_config(config, secrets=False), database)
