@@ -121,11 +121,11 @@ def _print(report: DemoReport, days: int) -> None:
     say()
     print_table(
         [
-            Column("rule", wrap=True),
-            Column("about", wrap=True, least=26),
             Column("since", right=True),
-            Column("state", wrap=True),
             Column("severity"),
+            Column("rule"),
+            Column("about", wrap=True),
+            Column("state", wrap=True),
         ],
         [_row(report, alert) for alert in report.alerts],
         title="What was found",
@@ -165,4 +165,4 @@ def _row(report: DemoReport, alert: Any) -> tuple[Any, ...]:
     style = {"critical": "bold red", "warning": "yellow"}.get(alert.severity or "", "")
     since = f"{alert.started_at.day} {alert.started_at:%b}" if alert.started_at else None  # short: 80 columns are few
     state = alert.status.value + (f": {alert.close_reason}" if alert.close_reason else "")
-    return alert.rule, about, since, state, Styled(alert.severity.value if alert.severity else "", style)
+    return since, Styled(alert.severity.value if alert.severity else "", style), alert.rule, about, state
