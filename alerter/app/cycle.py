@@ -8,19 +8,19 @@ the commit leaves the cursor where it was, and the next cycle does the same agai
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from alerter.app.compose import Composer
 from alerter.app.health import health_findings
 from alerter.app.load import load_history, successor_of
+from alerter.app.settings import CycleSettings
 from alerter.core.alerts import Life, advance, close, decide, fingerprint
-from alerter.core.area import Area
 from alerter.core.evaluate import evaluate
 from alerter.core.health import life_of
-from alerter.core.model import Contract, Finding, History, Settling, subject_key
-from alerter.core.routing import Route, Silence, routed, why_suppressed
+from alerter.core.model import Contract, Finding, History, subject_key
+from alerter.core.routing import Silence, routed, why_suppressed
 from alerter.core.rules.base import EvalContext, Rule
 from alerter.core.states import Alert, Notice, NotifyReason, Status, Transition
 from alerter.store import Claim, Store, StoredContract, Tx
@@ -30,35 +30,6 @@ log = logging.getLogger("alerter.cycle")
 CLOCKED = frozenset({"contract_end"})  # kinds that follow from the calendar and need no fresh answer
 OVER = frozenset({Status.INACTIVE, Status.CLOSED})
 RESTING = frozenset({Status.INACTIVE, Status.RESOLVED, Status.CLOSED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cap:
-    """A contract's cap and where it was written."""
-
-    area: Area | None
-    source: str
-
-
-def quota_of(contract: Contract) -> Cap:
-    """Return the cap that the API itself names, if it does."""
-    return Cap(area=contract.quota, source="quota of the API" if contract.quota is not None else "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleSettings:
-    """The parts of a config that a cycle needs; `recipients` maps a channel to the ids of its recipients."""
-
-    rules: tuple[Rule, ...]
-    routes: tuple[Route, ...]
-    recipients: Mapping[str, tuple[str, ...]]
-    settling: Settling = field(default_factory=Settling)
-    storm_max: int = 20
-    cap_of: Callable[[Contract], Cap] = quota_of
-    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # account -> user id -> name
-    renamed: Mapping[str, str] = field(default_factory=dict)  # a rule's former id -> its id
-    every: timedelta = timedelta(minutes=15)  # between two polls: what counts as blind follows from it
-    first_account: str = ""  # the one whose cycle also judges what belongs to no account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +240,13 @@ class Cycle:
         for key in sorted(self._alerts):
             notices.extend(self._decide(self._alerts[key], silences))
         drafts = self._composer.drafts(notices, self._contracts, now=self._now, storm_max=self._settings.storm_max)
-        return sum(self._tx.outbox.enqueue(draft) for draft in drafts)
+        added = 0
+        for draft in drafts:
+            if self._tx.outbox.enqueue(draft):
+                added += 1
+            else:  # a key is made of what is said and to whom: this has been said before
+                log.error("action=message_known", extra={"fields": {"key": draft.key}})
+        return added
 
     def _decide(self, alert: Alert, silences: Sequence[Silence]) -> list[tuple[Alert, Notice]]:
         labels = alert_labels(alert)

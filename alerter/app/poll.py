@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerter.app.clock import Clock
-from alerter.app.contract_poll import ContractPoll, Pace, PollSettings, Tools, keep_refused
+from alerter.app.contract_poll import ContractPoll, Pace, Tools, keep_sample
 from alerter.app.ports import UsageSource
+from alerter.app.settings import PollSettings
+from alerter.core.quality import Event, EventKind, accepted, refused
 from alerter.errors import AlerterError, LeafError, LeafForbidden, LeafMalformed, LeafNotFound, LeafRejected
-from alerter.store import Claim, PollRecord, Store, StoredContract
+from alerter.store import Claim, PollRecord, Store, StoredContract, Tx
 
 log = logging.getLogger("alerter.poll")
 
@@ -89,7 +91,7 @@ class AccountPoll:
         except (LeafMalformed, LeafRejected, LeafForbidden, LeafNotFound) as error:
             # A list that cannot be read says nothing about the contracts known already.
             contracts, trouble = self._known_contracts(), error
-            keep_refused(self._store, account, "", error, self._clock.now())
+            self._keep_refused(None, error)
         except LeafError as error:
             return PollOutcome(account=account, error=error)
         self._names()
@@ -102,9 +104,6 @@ class AccountPoll:
             tools = self._tools(fetchers)
             outcomes = tuple(pool.map(lambda stored: self._contract(stored, tools), contracts))
         return PollOutcome(account=account, error=trouble, contracts=outcomes)
-
-    def _pool(self, name: str) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._settings.threads, name)
 
     def _tools(self, fetchers: ThreadPoolExecutor) -> Tools:
         return Tools(
@@ -125,12 +124,37 @@ class AccountPoll:
         with self._store.write() as tx:
             tx.accounts.check(self._claim, now)
             stored = tx.usage.save_contracts(self._claim.account, answer, now)
+            self._note_listed(tx, answer.complete, now)
         return [one for one in stored if self._is_polled(one, now)]
+
+    def _note_listed(self, tx: Tx, complete: bool, now: datetime) -> None:
+        """Note which running terms a complete list lacks, and which are back."""
+        events: list[tuple[int | None, Event]] = [(None, accepted("list"))]
+        for one in tx.usage.contracts(self._claim.account) if complete else ():
+            is_gone = one.missing_lists > 0 and (one.contract.end_at is None or now < one.contract.end_at)
+            events.append((one.key, Event(kind=EventKind.SHRUNK, what="contract_list", standing=is_gone)))
+        tx.usage.note_events(self._claim.account, events, now)
+
+    def _keep_refused(self, stored: StoredContract | None, error: AlerterError) -> None:
+        """Keep what was refused of a contract's answers (None: of the list) and that it was."""
+        if not isinstance(error, LeafMalformed):
+            return
+        account, now = self._claim.account, self._clock.now()
+        event = refused("answer" if stored else "list", str(error))
+        try:
+            with self._store.write() as tx:
+                tx.accounts.check(self._claim, now)
+                keep_sample(tx, account, stored.contract.id if stored else "", error, now)
+                tx.usage.note_events(account, [(stored.key if stored else None, event)], now)
+        except AlerterError as trouble:
+            log.warning("action=refusal_not_kept", extra={"fields": {"account": account, "error": str(trouble)}})
 
     def _known_contracts(self) -> list[StoredContract]:
         with self._store.read() as tx:
             stored = tx.usage.contracts(self._claim.account)
-        return [one for one in stored if self._is_polled(one, self._clock.now())]
+        # An id whose term was followed by another answers for the later one only.
+        newest = {one.contract.id: one for one in sorted(stored, key=lambda one: one.contract.start_at)}
+        return [one for one in newest.values() if self._is_polled(one, self._clock.now())]
 
     def _is_polled(self, stored: StoredContract, now: datetime) -> bool:
         """A term is polled from its first day until its last days can change no more."""
@@ -189,7 +213,7 @@ class AccountPoll:
             trouble = error
             fields = {"account": self._claim.account, "contract": stored.contract.id, "error": str(error)}
             log.warning("action=contract_poll_failed", extra={"fields": fields})
-            keep_refused(self._store, self._claim.account, stored.contract.id, error, self._clock.now())
+            self._keep_refused(stored, error)
         return ContractOutcome(contract=stored, snapshot_id=snapshot_id, filled_days=poll.filled_days, error=trouble)
 
 
