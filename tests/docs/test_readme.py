@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -22,8 +23,11 @@ from rich.text import Text
 
 from alerter.cli.main import cli
 from alerter.config import build_routes, build_rules, load_config
-from alerter.notify.render import check_templates
-from alerter.notify.samples import KINDS
+from alerter.notify.channels import Envelope
+from alerter.notify.message import MessageSettings
+from alerter.notify.render import Renderer, check_templates
+from alerter.notify.samples import KINDS, samples
+from alerter.notify.webhook import document
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -245,3 +249,24 @@ def test_the_picture_shows_the_end_of_the_demo_and_loads_nothing(printed: str):
     drawn = PICTURE.read_text("utf-8")
     assert drawn == svg(last_part(printed))
     assert set(re.findall(r"https?://[^\"' )]+", drawn)) <= {"http://www.w3.org/2000/svg"}
+
+
+# ------------------------------------------------------------------ the document for programs
+def fields_of_table(page: Path, name: str) -> set[str]:
+    (table,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", page.read_text("utf-8"), re.DOTALL)
+    return {
+        field for row in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE) for field in re.findall(r"`(\w+)`", row)
+    }
+
+
+def test_the_document_for_programs_has_the_fields_told():
+    """The document is made as for a webhook, from a message that the cycle composed."""
+    page = ROOT / "docs" / "messages.md"
+    payload = samples("contract_cap")[0]
+    rendered = Renderer(MessageSettings()).render(payload, "json", "hook")
+    envelope = Envelope(
+        key="k", thread="t", thread_ref=None, created_at=datetime(2026, 5, 14, tzinfo=UTC), possible_repeat=False
+    )
+    made = document(rendered, envelope)
+    assert fields_of_table(page, "document") == set(made)
+    assert fields_of_table(page, "item") == set(made["items"][0]) | {"contract"}
