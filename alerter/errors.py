@@ -111,8 +111,20 @@ class StoreError(AlerterError):
     """The database did not do what was asked; nothing of the transaction was kept."""
 
 
-class StoreBusy(StoreError):
+class StoreDown(StoreError):
+    """The database as a whole cannot be used now, whatever was asked of it."""
+
+
+class StoreBusy(StoreDown):
     """The database is locked by somebody else right now, or went away: try again at the next tick."""
+
+
+class StoreUnwritable(StoreDown):
+    """Nothing can be stored until somebody helps: the disk is full, read-only or ill.  The data are unharmed."""
+
+
+class StoreLost(StoreDown):
+    """The database is damaged, deleted or replaced under us: going on would make it worse."""
 
 
 class StoreHeld(StoreError):

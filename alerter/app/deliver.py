@@ -1,7 +1,8 @@
 """Send what is in the outbox: claim, render, send, mark; no transaction is open while a message is on its way.
 
 A crash between a receiver's acceptance and our mark costs one copy more, never a message.  Rows of one recipient go out
-in order; recipients do not wait for one another.
+in order; recipients do not wait for one another.  Several daemons may do so on one database: what is on its way is
+under a lease, looked at right before the send and fenced by its attempt when it is marked.
 """
 
 from __future__ import annotations
@@ -10,24 +11,26 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from alerter.app.clock import Clock
-from alerter.errors import AlerterError, DeliveryError
+from alerter.app.lease import SendLeases
+from alerter.errors import AlerterError, DeliveryError, StoreDown
 from alerter.notify import Channel, Rendered, Renderer
-from alerter.store import OutboxMessage, Store
+from alerter.store import OutboxMessage, Store, Tx
 
 log = logging.getLogger("alerter.deliver")
 
-LEASE = timedelta(minutes=15)  # longer than any channel's deadline and the pace before it
 GIVE_UP_AFTER = timedelta(hours=72)
 BACKOFF = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)  # seconds; the last one again and again
 JITTER = 0.2
 BATCH = 64
-THREADS = 4
+THREADS = 8
+LOOK_AGAIN = 1.0  # seconds between two looks for new messages while others are on their way
+MARK_PAUSES = (0.1, 0.2, 0.5, 1.0, *[2.0] * 14)  # seconds; a database that restarts must not cost a copy
 _JITTER = random.SystemRandom()
 
 
@@ -79,20 +82,23 @@ class Delivery:
         self._pace_of = {one.id: one.pace for channel in channels.values() for one in channel.recipients}
         self._spoke_at = {} if spoke_at is None else spoke_at  # by recipient, monotonic seconds; outlives one pass
         self._service_of = {one.id: one.service for channel in channels.values() for one in channel.recipients}
+        self._leases = SendLeases(store, clock)
 
     def drain(self) -> DeliveryOutcome:
-        """Deliver until nothing is due; one recipient's failure leaves the others going."""
+        """Deliver until nothing is due; one recipient's failure, or silence, leaves the others going."""
         outcome = DeliveryOutcome()
-        with ThreadPoolExecutor(THREADS, "deliver") as pool:
+        flying: set[Future[DeliveryOutcome]] = set()
+        with self._leases.kept(), ThreadPoolExecutor(THREADS, "deliver") as pool:
             while not self._stop.is_set():
-                now = self._clock.now()
-                with self._store.write() as tx:
-                    claimed = tx.outbox.claim(self._owner, now, LEASE, BATCH, list(self._channel_of))
-                if not claimed:
+                claimed = self._leases.claim(self._owner, BATCH, self._channel_of) if len(flying) < THREADS else []
+                flying |= {pool.submit(self._deliver, message) for message in claimed}
+                if not flying:
                     break
-                self._beat()
-                outcome = sum(pool.map(self._deliver, claimed), outcome)
-        return outcome
+                done, flying = wait(flying, LOOK_AGAIN, FIRST_COMPLETED)
+                if done:
+                    self._beat()
+                outcome = sum((one.result() for one in done), outcome)
+            return sum((one.result() for one in flying), outcome)
 
     def next_due(self) -> datetime | None:
         """Return when the next row is due, None with an empty outbox."""
@@ -106,13 +112,22 @@ class Delivery:
 
     # -------------------------------------------------------------- one message
     def _deliver(self, message: OutboxMessage) -> DeliveryOutcome:
+        try:
+            if self._waits_in_vain(message.recipient):
+                self._give_back(message)
+                return DeliveryOutcome()
+            return self._attempt(message)
+        finally:
+            self._leases.done(message)
+
+    def _attempt(self, message: OutboxMessage) -> DeliveryOutcome:
         channel = self._channel_of[message.recipient]
-        if self._waits_in_vain(message.recipient):
-            self._give_back(message)
-            return DeliveryOutcome()
         rendered = self._renderer.render(message.payload, self._service_of[message.recipient], message.channel)
         if rendered.error:
             log.error("action=template_failed", extra={"fields": {"key": message.key, "error": rendered.error}})
+        if not self._leases.still_holds(message):
+            log.info("action=send_left_to_another", extra={"fields": self._fields(message)})
+            return DeliveryOutcome()
         try:
             receipt = channel.send(
                 message.recipient,
@@ -125,15 +140,16 @@ class Delivery:
             )
         except DeliveryError as error:
             return self._failed(message, error)
-        with self._store.write() as tx:  # the very next statement: what lies between is the window for a copy
-            tx.outbox.mark_sent(message.id, self._clock.now(), receipt.thread_ref)
+        self._mark(message, self._sent(message, receipt.thread_ref))  # at once: until then a crash costs a copy
         log.info("action=message_sent", extra={"fields": self._fields(message)})
         if self._listener is not None:
             self._listener(message, rendered)
         return DeliveryOutcome(sent=1)
 
     def _waits_in_vain(self, recipient: str) -> bool:
-        """Keep the recipient's pace; True when told to stop meanwhile."""
+        """Keep the recipient's pace; True when told to stop."""
+        if self._stop.is_set():
+            return True
         spoke_at, pace = self._spoke_at.get(recipient), self._pace_of[recipient]
         now = self._clock.monotonic()
         if spoke_at is not None and now < spoke_at + pace and self._clock.wait(spoke_at + pace - now, self._stop):
@@ -144,24 +160,48 @@ class Delivery:
     def _give_back(self, message: OutboxMessage) -> None:
         now = self._clock.now()
         with self._store.write() as tx:
-            tx.outbox.mark_failed(message.id, "stopped before it was sent", now, now, ambiguous=False)
+            why = "stopped before it was sent"
+            tx.outbox.mark_failed(message.id, why, now, now, ambiguous=False, attempt=message.attempts)
+
+    def _sent(self, message: OutboxMessage, thread_ref: str | None) -> Callable[[Tx], bool]:
+        now = self._clock.now()
+        return lambda tx: tx.outbox.mark_sent(message.id, now, thread_ref, attempt=message.attempts)
+
+    def _mark(self, message: OutboxMessage, mark: Callable[[Tx], bool]) -> None:
+        """Keep how an attempt ended, even if the database has to come back first; doing so twice changes nothing."""
+        for pause in (*MARK_PAUSES, None):
+            try:
+                with self._store.write() as tx:
+                    is_marked = mark(tx)
+            except StoreDown:
+                if pause is None or self._clock.wait(pause, self._stop):
+                    raise
+            else:
+                if not is_marked:
+                    log.debug("action=mark_not_needed", extra={"fields": self._fields(message)})
+                return
 
     def _failed(self, message: OutboxMessage, error: DeliveryError) -> DeliveryOutcome:
         now = self._clock.now()
         gone = error.permanent or now - message.queued_at >= GIVE_UP_AFTER
-        with self._store.write() as tx:
-            if gone:
-                tx.outbox.mark_dead(message.id, error.reason, now)
-            else:
-                again_at = now + timedelta(seconds=backoff(message.attempts, error.retry_after, _JITTER.random()))
-                attempt = message.attempts
-                tx.outbox.mark_failed(message.id, error.reason, now, again_at, error.ambiguous, attempt=attempt)
+        self._mark(message, self._dead(message, error) if gone else self._to_retry(message, error))
         fields = self._fields(message, error=error.reason, permanent=error.permanent, ambiguous=error.ambiguous)
         if gone:
             log.error("action=message_dead", extra={"fields": fields})
             return DeliveryOutcome(dead=1)
         log.warning("action=message_failed", extra={"fields": fields})
         return DeliveryOutcome(failed=1)
+
+    def _dead(self, message: OutboxMessage, error: DeliveryError) -> Callable[[Tx], bool]:
+        now, attempt = self._clock.now(), message.attempts
+        return lambda tx: tx.outbox.mark_dead(message.id, error.reason, now, attempt=attempt)
+
+    def _to_retry(self, message: OutboxMessage, error: DeliveryError) -> Callable[[Tx], bool]:
+        now, attempt = self._clock.now(), message.attempts
+        again_at = now + timedelta(seconds=backoff(attempt, error.retry_after, _JITTER.random()))
+        return lambda tx: tx.outbox.mark_failed(
+            message.id, error.reason, now, again_at, error.ambiguous, attempt=attempt
+        )
 
     @staticmethod
     def _fields(message: OutboxMessage, **more: object) -> dict[str, object]:

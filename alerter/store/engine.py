@@ -19,7 +19,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import StaticPool
 
-from alerter.errors import ConfigError, Problem, SchemaError, StoreBusy, StoreError
+from alerter.errors import ConfigError, Problem, SchemaError, StoreBusy, StoreError, StoreLost, StoreUnwritable
 
 BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another
 OWNER_ONLY = 0o600
@@ -31,14 +31,21 @@ _DRIVERS = {
 }
 _BUSY_STATES = ("08", "40", "53", "57P")  # connection lost, serialization, out of connections, server going down
 _REFUSED = ("does not exist", "authentication failed", "no pg_hba.conf entry")  # waiting does not help
-_DAMAGED = {
-    "SQLITE_FULL": "the disk is full; nothing of this step was kept",
-    "SQLITE_READONLY": "the database cannot be written: read-only file or disk",
-    "SQLITE_IOERR": "the disk reported an error; is the volume healthy?",
-    "SQLITE_CORRUPT": "the database is damaged; stop the daemon and restore a backup",
-    "SQLITE_NOTADB": "this file is not a database; restore a backup or point `database:` elsewhere",
-    "SQLITE_CANTOPEN": "the database cannot be opened: check that the file and its folder exist and are ours",
+_DAMAGED: dict[str, tuple[type[StoreError], str]] = {
+    "SQLITE_FULL": (StoreUnwritable, "the disk is full; nothing of this step was kept"),
+    "SQLITE_READONLY_DBMOVED": (StoreLost, "the database file was moved or deleted while in use; restore it"),
+    "SQLITE_READONLY": (StoreUnwritable, "the database cannot be written: read-only file or disk"),
+    "SQLITE_IOERR": (StoreUnwritable, "the disk reported an error; is the volume healthy?"),
+    "SQLITE_CORRUPT": (StoreLost, "the database is damaged; stop the daemon and restore a backup"),
+    "SQLITE_NOTADB": (StoreLost, "this file is not a database; restore a backup or point `database:` elsewhere"),
+    "SQLITE_CANTOPEN": (
+        StoreUnwritable,
+        "the database cannot be opened: check that the file and its folder exist and are ours",
+    ),
 }
+# A partition must not hold a worker for ever, nor a daemon that was paused in mid-transaction all the others.
+_PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}  # seconds, seconds, milliseconds
+_SESSION = ("SET lock_timeout = '20s'", "SET idle_in_transaction_session_timeout = '30s'")
 
 
 def parse_url(url: str) -> URL:
@@ -68,9 +75,25 @@ def open_engine(url: URL, *, create: bool = False, foreign_keys: bool = True, bu
     if url.get_backend_name() == "sqlite":
         return _open_sqlite(url, create=create, foreign_keys=foreign_keys, busy=busy)
     try:
-        return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=8)
+        return _open_postgres(url)
     except ModuleNotFoundError as error:
         raise StoreError("Postgres needs the extra: install alerter[postgres]") from error
+
+
+def _open_postgres(url: URL) -> Engine:
+    patience = {name: value for name, value in _PATIENCE.items() if name not in url.query}
+    engine = sa.create_engine(
+        url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=8, connect_args=patience
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            for statement in _SESSION:
+                cursor.execute(statement)
+        connection.commit()
+
+    return engine
 
 
 def _open_sqlite(url: URL, *, create: bool, foreign_keys: bool, busy: float) -> Engine:
@@ -157,9 +180,9 @@ def _wrap_sqlite(error: exc.DBAPIError) -> StoreError:
         return StoreBusy("the database is locked by another process (a backup, or a shell?); trying again later")
     if "no such table" in text:
         return SchemaError("the database has no tables of this program yet; run `alerter db upgrade`")
-    for prefix, sentence in _DAMAGED.items():
+    for prefix, (kind, sentence) in _DAMAGED.items():
         if name.startswith(prefix):
-            return StoreError(f"{sentence} ({text})")
+            return kind(f"{sentence} ({text})")
     return StoreError(f"the database refused: {text}")
 
 

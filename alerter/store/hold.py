@@ -8,8 +8,9 @@ import os
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from alerter.errors import StoreError, StoreHeld
+from alerter.errors import StoreError, StoreHeld, StoreLost, StoreUnwritable
 
 _OWNER_ONLY = 0o600
 
@@ -18,11 +19,17 @@ class HoldFile:
     """The lock on `<database>.lock`; the file tells who holds it and since when."""
 
     def __init__(self, database: Path) -> None:
+        self._database = database
         self._path = database.with_name(database.name + ".lock")
         self._file: int | None = None
+        self._name = ""
 
     def take(self, name: str) -> None:
-        """Take the lock as `name`; raise StoreHeld naming the holder, StoreError when the file cannot be written."""
+        """Take the lock as `name`; raise StoreHeld naming the holder, StoreError when the file cannot be written.
+
+        Raises StoreLost when the last holder had a database and there is none now: a new one in its place would tell
+        everything anew, and nobody would know why.
+        """
         if self._file is not None:
             return
         try:
@@ -35,15 +42,35 @@ class HoldFile:
             holder = os.pread(file, 4096, 0)
             os.close(file)
             raise StoreHeld(_describe(self._path, holder)) from error
-        self._write(file, name)
-        self._file = file
+        try:
+            self._check_database(os.pread(file, 4096, 0))
+            self._write(file, name)
+        except OSError as error:
+            os.close(file)
+            raise StoreUnwritable(f"the lock file {self._path} cannot be written: {error.strerror}") from error
+        except StoreLost:
+            os.close(file)
+            raise
+        self._file, self._name = file, name
+
+    def remember(self) -> None:
+        """Write down that the database is there, for the next holder."""
+        if self._file is not None:
+            self._write(self._file, self._name)
+
+    def _check_database(self, before: bytes) -> None:
+        if not self._database.exists() and _read(before).get("database"):
+            raise StoreLost(
+                f"the database {self._database} is gone, though a daemon has worked on it: put it back or restore a "
+                f"backup; to begin anew without its history, delete {self._path}"
+            )
 
     def _write(self, file: int, name: str) -> None:
         os.ftruncate(file, 0)
         os.utime(file)  # the file's own time is the start: no clock is needed here
         since = datetime.fromtimestamp(int(os.fstat(file).st_mtime), UTC)
         holder = {"name": name, "pid": os.getpid(), "host": socket.gethostname(), "since": since.isoformat()}
-        os.pwrite(file, json.dumps(holder).encode(), 0)
+        os.pwrite(file, json.dumps({**holder, "database": self._database.exists()}).encode(), 0)
 
     def free(self) -> None:
         """Give the lock back; the file stays, for removing it would race with the next holder."""
@@ -52,10 +79,17 @@ class HoldFile:
             self._file = None
 
 
-def _describe(path: Path, holder: bytes) -> str:
+def _read(holder: bytes) -> dict[str, Any]:
     try:
-        who = json.loads(holder)
+        read = json.loads(holder)
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _describe(path: Path, holder: bytes) -> str:
+    who = _read(holder)
+    told = "its holder is just starting"
+    if {"name", "pid", "host", "since"} <= set(who):
         told = f"{who['name']}, pid {who['pid']} on {who['host']}, since {who['since']}"
-    except (ValueError, KeyError, TypeError):
-        told = "its holder is just starting"
     return f"another daemon uses this database ({told}); stop it first, or use Postgres to run several (lock: {path})"

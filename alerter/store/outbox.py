@@ -146,9 +146,34 @@ class Outbox(Part):
         return due_at
 
     # -------------------------------------------------------------- marking
-    def mark_sent(self, id: int, now: datetime, thread_ref: str | None = None) -> bool:  # noqa: A002 - the row's id
-        """Say that the receiver accepted the message, whoever sent it: one statement by key."""
+    def renew(self, attempts: Mapping[int, int], now: datetime, lease: timedelta) -> set[int]:
+        """Prolong the leases of messages on their way, by id with the attempt each is at; return those still ours.
+
+        The others were delivered, given up, or claimed by another daemon since.
+        """
+        if not attempts:
+            return set()
+        held = sa.select(_M.id, _M.attempts).where(_M.id.in_(list(attempts)), _M.state == "sending").with_for_update()
+        ours = {row.id for row in self._all(held) if row.attempts == attempts[row.id]}
+        self._run(sa.update(message).where(_M.id.in_(sorted(ours))).values(lease_until=now + lease))
+        return ours
+
+    def mark_sent(
+        self,
+        id: int,  # noqa: A002 - the row's id
+        now: datetime,
+        thread_ref: str | None = None,
+        *,
+        attempt: int | None = None,
+    ) -> bool:
+        """Say that the receiver accepted the message: one statement by key.
+
+        With `attempt`, only if that attempt is still the running one: while another daemon tries the message again, the
+        next one to this recipient has to wait for it.  False when nothing was changed.
+        """
         sent = sa.update(message).where(_M.id == id, _M.state != "sent")
+        if attempt is not None:
+            sent = sent.where(_M.state == "sending", _M.attempts == attempt)
         done = {"state": "sent", "done_at": now, "thread_ref": thread_ref, "lease_owner": None, "lease_until": None}
         return self._run(sent.values(**done)) == 1
 
@@ -188,9 +213,15 @@ class Outbox(Part):
         values = {"state": "pending", "next_attempt_at": now, "ambiguous": _M.ambiguous + 1}
         return self._run(lost.values(**values, lease_owner=None, lease_until=None))
 
-    def mark_dead(self, id: int, error: str, now: datetime) -> bool:  # noqa: A002 - the row's id
-        """Give a message up; it stays visible and can be sent again.  False when it was delivered or dead before."""
-        return self._run(sa.update(message).where(_M.id == id, UNDELIVERED).values(**_dead(error, now))) == 1
+    def mark_dead(self, id: int, error: str, now: datetime, *, attempt: int | None = None) -> bool:  # noqa: A002 - as above
+        """Give a message up; it stays visible and can be sent again.  False when it was delivered or dead before.
+
+        With `attempt`, only if that attempt is still the running one.
+        """
+        dead = sa.update(message).where(_M.id == id, UNDELIVERED)
+        if attempt is not None:
+            dead = dead.where(_M.state == "sending", _M.attempts == attempt)
+        return self._run(dead.values(**_dead(error, now))) == 1
 
     def resend(self, id: int, now: datetime) -> bool:  # noqa: A002 - the row's id
         """Put a dead message back into the queue, due now; False when it is not dead."""

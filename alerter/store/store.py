@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import Connection, Engine
 
-from alerter.errors import StoreBusy, StoreError
+from alerter.errors import StoreBusy, StoreError, StoreLost
 from alerter.store.accounts import Accounts
 from alerter.store.alerts import Alerts
 from alerter.store.cache import Cache, TxCache
@@ -69,11 +69,17 @@ class Store:
     def hold(self, name: str) -> bool:
         """Keep every other daemon off this SQLite file until `close` or the end of the process; False on Postgres.
 
-        Raises StoreHeld naming the holder.  Postgres needs none: daemons there share the work by claims.
+        Raises StoreHeld naming the holder, StoreLost when a daemon has worked on this file and it is gone.  Postgres
+        needs none: daemons there share the work by claims.
         """
         if self._hold is not None:
             self._hold.take(name)
         return self._hold is not None
+
+    def remember(self) -> None:
+        """Note beside a held SQLite file that it exists: should it be gone at the next start, no new one is made."""
+        if self._hold is not None:
+            self._hold.remember()
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
@@ -128,10 +134,15 @@ class FileIdentity:
         try:
             stat = self._path.stat()
         except OSError as error:
+            if self._known is not None:
+                raise StoreLost(
+                    f"there is no database at {self._path} any more ({error.strerror}); "
+                    "put it back or restore a backup, then start again"
+                ) from error
             raise StoreError(
                 f"there is no database at {self._path} ({error.strerror}); `alerter db upgrade` makes one"
             ) from error
         if self._known is None:
             self._known = (stat.st_dev, stat.st_ino)
         if self._known != (stat.st_dev, stat.st_ino):
-            raise StoreError(f"the database {self._path} was replaced while in use; stop, check it and start again")
+            raise StoreLost(f"the database {self._path} was replaced while in use; check it and start again")
