@@ -53,8 +53,8 @@ format: $(DEV)
 bench: $(DEV)
 	@if [ -d bench ]; then $(BIN)/python -m bench $(ONLY) $(ARGS); else echo 'there are no benchmarks yet'; fi
 
-wheel: $(DEV)
-	@$(BIN)/python -m build --wheel --no-isolation
+wheel: $(BASE)
+	@$(PIP) wheel -q --no-deps --no-build-isolation -w dist .
 
 LOCK = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock'
