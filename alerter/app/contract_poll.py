@@ -10,37 +10,29 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from alerter.app.clock import Clock
+from alerter.app.filling import Filling
 from alerter.app.meaning import MeaningFinder
+from alerter.app.noticing import Known, Said, conventions_of, events_of, keep_conventions, known_of, summary_events
 from alerter.app.ports import UsageSource
-from alerter.core.answers import RangeAnswer, SummaryAnswer, Unchanged
+from alerter.app.settings import PollSettings
+from alerter.app.spans import ONE_DAY, first_accepted, spans
+from alerter.core.answers import RangeAnswer, RangeDay, SummaryAnswer, Unchanged
 from alerter.core.area import Unit, factor
-from alerter.core.model import Contract, Settling, SummaryMeaning
-from alerter.errors import AlerterError, LeafMalformed, LeafNotFound, LeafRejected
-from alerter.store import Claim, Store, StoredContract
+from alerter.core.quality import Event, KnownRange, differ
+from alerter.errors import AlerterError, LeafMalformed, LeafNotFound
+from alerter.store import Claim, Store, StoredContract, Tx
 
 log = logging.getLogger("alerter.poll")
 
 FILL_BATCH = 14  # days of a first fill per commit
-ONE_DAY = timedelta(days=1)
-ROUNDING = 0.02  # an answer is rounded to hundredths: in the other unit the same area may differ by this much
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollSettings:
-    """How one account is polled; `backfill_rate` in calls a second, None without a limit."""
-
-    settling: Settling = field(default_factory=Settling)
-    threads: int = 4
-    backfill_rate: float | None = 5.0
-    names: bool = True
-    summary_means: Callable[[Contract], SummaryMeaning | None] = lambda _: None  # as configured; None: find it out
 
 
 class StoppingError(AlerterError):
@@ -96,29 +88,41 @@ class ContractPoll:
         self._id = stored.contract.id
         self._start_on = stored.contract.start_at.date()
         self._today = tools.clock.now().date()
+        self._span = 0  # which form of the organisation's range the server took
+        self._refused: dict[date, str] = {}  # days whose summary could not be used, and why
         self.filled_days = 0
 
     def run(self) -> int:
         """Poll and return the id of the snapshot; raise AlerterError, with everything committed so far kept."""
         with self._store.read() as tx:
             today_hash = tx.usage.known_hash(self._stored.key, self._today)
-            read = set(tx.usage.summary_days(self._stored.key))
-            before = tx.usage.owner_days(self._stored.key)
+            known = known_of(tx, self._stored.key)
+        read = set(known.summaries)
         summary = self._todays_summary(today_hash)
-        owner = self._owner_range()
-        wanted = self._days_to_read(read, _changed_days(owner, before))
+        answer = self._owner_range()
+        last_on = min(self._today, self._last_day())
+        owner = replace(answer, days=tuple(one for one in answer.days if self._start_on <= one.day <= last_on))
+        wanted = self._days_to_read(read, _changed_days(owner, known.ranges))
         self._fill(sorted(wanted - read))
         summaries = self._summaries(sorted(wanted & read, reverse=True))
         if isinstance(summary, SummaryAnswer):
             summaries.append(summary)
-        snapshot_id, fetched_at = self._commit(summaries, owner)
+        said = Said(newest=summary, summaries=summaries, answer=answer, owner=owner, refused=dict(self._refused))
+        snapshot_id, fetched_at = self._commit(said, known)
         configured = self._tools.settings.summary_means(self._stored.contract)
-        MeaningFinder(source=self._source, store=self._store).settle(self._stored, configured, fetched_at)
+        revise = self._tools.settings.settling.revise
+        finder = MeaningFinder(source=self._source, store=self._store, revise=revise)
+        finder.settle(self._stored, configured, fetched_at)
         return snapshot_id
 
     # -------------------------------------------------------------- asking
     def _todays_summary(self, known_hash: bytes | None) -> SummaryAnswer | Unchanged | None:
-        """Fetch today's summary; None when the API has none: the range then says whether the contract is there."""
+        """Fetch today's summary; None when the API has none: the range then says whether the contract is there.
+
+        A day after the term's end is not the term's: what a server says of it would pass for the term's last figures.
+        """
+        if self._today > self._last_day():
+            return None
         try:
             summary = self._source.fetch_summary(self._id, known_hash=known_hash)
         except LeafNotFound:
@@ -134,17 +138,15 @@ class ContractPoll:
     def _owner_range(self) -> RangeAnswer:
         """Fetch the organisation's range since the term's start.
 
-        Asked from a day before to a day after, for it is open whether the ends belong to a range; from the term's
-        start, for it is open too whether `totalArea` counts from there or from `startTime`.
+        From the term's start, for it is open whether `totalArea` counts from there or from `startTime`; a server that
+        refused the wider forms is asked in the form it took last.
         """
-        end_on = self._today + ONE_DAY
-        try:
-            answer = self._source.fetch_owner_range(self._id, self._start_on - ONE_DAY, end_on)
-        except LeafRejected:
-            recent = max(self._start_on, self._today - self._tools.settings.settling.revise)
-            answer = self._source.fetch_owner_range(self._id, recent, end_on)
-        inside = tuple(entry for entry in answer.days if self._start_on <= entry.day <= self._today)
-        return replace(answer, days=inside)
+        last_on = min(self._today, self._last_day())
+        wanted = spans(self._start_on, last_on, self._tools.settings.settling.revise)
+        known = int(self._facts().get("span", 0)) % len(wanted)
+        answer, index = first_accepted(partial(self._source.fetch_owner_range, self._id), wanted[known:])
+        self._span = known + index
+        return answer
 
     def _summaries(self, days: Iterable[date], *, paced: bool = False) -> list[SummaryAnswer]:
         """Fetch dated summaries, several at once; a day that the API lacks or answers with another one is left out."""
@@ -164,7 +166,8 @@ class ContractPoll:
         except LeafMalformed as error:
             # One unreadable past day must not keep today's figures out; it is asked for again with its window.
             log.warning("action=day_refused", extra={"fields": self._fields(day=day.isoformat(), error=str(error))})
-            keep_refused(self._store, self._tools.claim.account, self._id, error, self._clock.now())
+            self._keep_sample(error)
+            self._refused[day] = str(error)
             return None
         return answer if isinstance(answer, SummaryAnswer) and answer.day == day else None
 
@@ -196,17 +199,24 @@ class ContractPoll:
     def _fill(self, days: Sequence[date]) -> None:
         """Read days never read before, oldest first, committed in parts: a crash loses one part at most."""
         is_first_fill = len(days) > FILL_BATCH
+        filling = self._filling(len(days))
         if is_first_fill:
             log.info("action=fill_started", extra={"fields": self._fields(days=len(days))})
         for index in range(0, len(days), FILL_BATCH):
             part = days[index : index + FILL_BATCH]
             summaries = self._summaries(part, paced=is_first_fill)
-            self._commit_part(summaries, set(part) - {summary.day for summary in summaries})
+            self._commit_part(summaries, set(part) - {summary.day for summary in summaries}, filling)
             self.filled_days += len(summaries)
+            filling.tell(self._clock.monotonic())
         if is_first_fill:
             log.info("action=fill_done", extra={"fields": self._fields(days=len(days))})
 
-    def _commit_part(self, summaries: Iterable[SummaryAnswer], absent: set[date]) -> None:
+    def _filling(self, left: int) -> Filling:
+        past = min(self._today - ONE_DAY, self._last_day()) - self._start_on + ONE_DAY
+        told, is_small = self._tools.settings.on_filled, left <= FILL_BATCH
+        return Filling(self._stored, left=left, of=past.days, is_small=is_small, told=told)
+
+    def _commit_part(self, summaries: Sequence[SummaryAnswer], absent: set[date], filling: Filling) -> None:
         now = self._clock.now()
         fact = self._facts()
         fact["absent"] = sorted({*fact.get("absent", ()), *(day.isoformat() for day in absent)})
@@ -215,47 +225,56 @@ class ContractPoll:
             snapshot_id = tx.usage.add_snapshot(self._stored.key, now, self._today, complete=False)
             for summary in summaries:
                 tx.usage.add_summary(snapshot_id, self._stored.key, summary)
+            self._note(tx, summary_events(summaries, {}), now)
             tx.journal.put(self._fact_key(), fact, now)
+            filling.keep(tx, len(summaries) + len(absent), now)
 
-    def _commit(self, summaries: Iterable[SummaryAnswer], owner: RangeAnswer) -> tuple[int, datetime]:
+    def _commit(self, said: Said, known: Known) -> tuple[int, datetime]:
         """Store all that this poll learned as one complete snapshot; return its id and time."""
         now = self._clock.now()
         fact = self._facts()
+        settling, contract = self._tools.settings.settling, self._stored.contract
         with self._store.write() as tx:
             tx.accounts.check(self._tools.claim, now)
             snapshot_id = tx.usage.add_snapshot(self._stored.key, now, self._today)
-            changed = [one.day for one in summaries if tx.usage.add_summary(snapshot_id, self._stored.key, one)]
-            revised = tx.usage.add_owner_range(snapshot_id, self._stored.key, owner)
-            if fact.get("window_read_on") != self._today.isoformat():
-                fact["window_read_on"] = self._today.isoformat()
-                tx.journal.put(self._fact_key(), fact, now)
+            changed = [one.day for one in said.summaries if tx.usage.add_summary(snapshot_id, self._stored.key, one)]
+            revised = tx.usage.add_owner_range(snapshot_id, self._stored.key, said.owner)
+            self._note(tx, events_of(contract, said, known, settling=settling, today=self._today), now)
+            keep_conventions(tx, self._stored, conventions_of(said, known, self._today), now)
+            learned = {"window_read_on": self._today.isoformat(), "span": self._span}
+            if learned != {name: fact.get(name) for name in learned}:
+                tx.journal.put(self._fact_key(), fact | learned, now)
         fields = self._fields(snapshot=snapshot_id, days=len(changed), range_days=len(revised))
         log.debug("action=snapshot_stored", extra={"fields": fields})
         return snapshot_id, now
+
+    def _note(self, tx: Tx, events: Iterable[Event], now: datetime) -> None:
+        tx.usage.note_events(self._tools.claim.account, ((self._stored.key, event) for event in events), now)
+
+    def _keep_sample(self, error: AlerterError) -> None:
+        with self._store.write() as tx:
+            keep_sample(tx, self._tools.claim.account, self._id, error, self._clock.now())
 
     def _fields(self, **more: object) -> dict[str, object]:
         return {"account": self._tools.claim.account, "contract": self._id, **more}
 
 
-def keep_refused(store: Store, account: str, contract_id: str, error: AlerterError, now: datetime) -> None:
-    """Keep an answer that was refused, masked and cut, for whoever has to find out what the API did."""
-    if isinstance(error, LeafMalformed):
-        with store.write() as tx:
-            tx.usage.save_bad_answer(account, contract_id, "", now, str(error), error.sample)
+def keep_sample(tx: Tx, account: str, contract_id: str, error: AlerterError, now: datetime) -> None:
+    """Keep an answer that was refused, masked and cut, for whoever has to find out what the API did; once in a row."""
+    if not isinstance(error, LeafMalformed):
+        return
+    last = tx.usage.last_bad_answer(account, contract_id)
+    if last is None or (last.reason, last.sample) != (str(error), error.sample):
+        tx.usage.save_bad_answer(account, contract_id, "", now, str(error), error.sample)
 
 
-def _changed_days(owner: RangeAnswer, before: dict[date, tuple[float, float, Unit]]) -> set[date]:
+def _changed_days(owner: RangeAnswer, before: Mapping[date, KnownRange]) -> set[date]:
     """Return the days whose range figures are not those stored; the same area in another unit is no change."""
-    return {
-        entry.day
-        for entry in owner.days
-        if entry.day in before and not _same((entry.total_area, entry.daily_area), owner.unit, before[entry.day])
-    }
+    return {entry.day for entry in owner.days if entry.day in before and _moved(entry, owner.unit, before[entry.day])}
 
 
-def _same(now: tuple[float, float], unit: Unit, before: tuple[float, float, Unit]) -> bool:
-    total, daily, said_in = before
-    if said_in is unit:
-        return now == (total, daily)
-    scale = factor(said_in, unit)
-    return abs(now[0] - total * scale) <= ROUNDING and abs(now[1] - daily * scale) <= ROUNDING
+def _moved(entry: RangeDay, unit: Unit, before: KnownRange) -> bool:
+    if before.unit is unit:
+        return (entry.total_area, entry.daily_area) != (before.total, before.daily)
+    scale = factor(before.unit, unit)
+    return differ(entry.total_area, before.total * scale) or differ(entry.daily_area, before.daily * scale)

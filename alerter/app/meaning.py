@@ -9,10 +9,12 @@ import logging
 import math
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import numpy as np
 
 from alerter.app.ports import UsageSource
+from alerter.app.spans import first_accepted, spans
 from alerter.core.answers import RangeDay
 from alerter.core.area import Unit, factor
 from alerter.core.meaning import Vote, settle, votes, without_moving
@@ -32,9 +34,10 @@ LOOK_BACK = 60  # days of summaries compared
 class MeaningFinder:
     """Finds, stores and re-checks the meaning of one account's summaries."""
 
-    def __init__(self, *, source: UsageSource, store: Store) -> None:
+    def __init__(self, *, source: UsageSource, store: Store, revise: timedelta) -> None:
         self._source = source
         self._store = store
+        self._revise = revise
 
     def settle(self, stored: StoredContract, configured: SummaryMeaning | None, now: datetime) -> None:
         """Answer both questions for one contract where they are open or due for a check, as of its newest snapshot."""
@@ -61,11 +64,9 @@ class MeaningFinder:
         cast: list[Vote] = []
         for row in _telling_users(usage)[: ASKED_USERS if first else 1]:
             user = usage.user_ids[row]
-            start_on = stored.contract.start_at.date() - timedelta(days=1)
+            ask = partial(self._source.fetch_user_range, stored.contract.id, user)
             try:
-                answer = self._source.fetch_user_range(
-                    stored.contract.id, user, start_on, now.date() + timedelta(days=1)
-                )
+                answer, _ = first_accepted(ask, spans(stored.contract.start_at.date(), now.date(), self._revise))
             except LeafError as error:
                 fields = {"contract": stored.contract.id, "error": str(error)}
                 log.warning("action=meaning_call_failed", extra={"fields": fields})

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 
 from alerter.app.clock import Clock
 from alerter.app.compose import Composer
-from alerter.app.contract_poll import PollSettings
-from alerter.app.cycle import Cap, CycleSettings, quota_of
 from alerter.app.ports import UsageSource
+from alerter.app.settings import Cap, CycleSettings, PollSettings, quota_of
 from alerter.config import AccountConfig, Config, build_routes, build_rules
 from alerter.core.model import Contract, Settling, SummaryMeaning
 from alerter.errors import ConfigError, Problem

@@ -47,14 +47,17 @@ class Runtime:
         stop: threading.Event,
         owner: str,
         listener: Listener | None = None,
+        fit: Callable[[Plan], Plan] = lambda plan: plan,
     ) -> None:
+        """Build the config; `fit` may change the plan made of it, and of any config reloaded later, before it works."""
         self.clock = clock
         self.stop = stop
         self.heartbeats = Heartbeats(clock.monotonic)
         self.mail = threading.Event()  # set when there may be something to deliver
         self._owner = owner
         self._listener = listener
-        self._plan = build_plan(config, clock=clock, stop=stop, beat=self._beat)
+        self._fit = fit
+        self._plan = self._build(config)
         self._old_plans: list[Plan] = []
         self._store: Store | None = None
         self._delivery = threading.Lock()
@@ -119,12 +122,15 @@ class Runtime:
         if config.database != self._plan.config.database:
             why = "the database cannot change while running; restart the service"
             raise ConfigError([Problem(str(config.path), *config.position("database"), "database", why)])
-        plan = build_plan(config, clock=self.clock, stop=self.stop, beat=self._beat)
+        plan = self._build(config)
         self._enter(plan)
         # A poll under way goes on with the clients it has.
         self._old_plans.append(self._plan)
         self._plan = plan
         self.mail.set()
+
+    def _build(self, config: Config) -> Plan:
+        return self._fit(build_plan(config, clock=self.clock, stop=self.stop, beat=self._beat))
 
     def _enter(self, plan: Plan) -> None:
         now = self.clock.now()

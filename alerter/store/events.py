@@ -1,4 +1,4 @@
-"""What was noticed about the data: append-only, and a thing that lasts is one row when it begins and one when it ends."""
+"""What was noticed about the data: append-only; what lasts is one row when it begins and one when it ends."""
 
 from __future__ import annotations
 

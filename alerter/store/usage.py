@@ -142,6 +142,13 @@ class Usage(Contracts, Readings, DataEvents):
             sample=sample,
         )
 
+    def last_bad_answer(self, account: str, contract_id: str) -> BadAnswer | None:
+        """Return the newest refused answer about a contract ("": about the account), None without any."""
+        columns = [_B[name] for name in BadAnswer.__dataclass_fields__]
+        found = sa.select(*columns).where(_B.account == account, _B.contract_id == contract_id)
+        row = self._first(found.order_by(_B.id.desc()).limit(1))
+        return None if row is None else BadAnswer(**row._asdict())
+
     def bad_answers(self, limit: int) -> list[BadAnswer]:
         """Return refused answers, the newest first."""
         columns = [_B[name] for name in BadAnswer.__dataclass_fields__]

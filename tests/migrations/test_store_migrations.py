@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from alerter.core.quality import refused
+from alerter.core.quality import refused as refusal
 from alerter.core.states import Alert, Draft, Status
 from alerter.errors import SchemaError
 from alerter.store import Store, engine, migrate, tables
@@ -45,7 +45,7 @@ def fill(url: str) -> None:
         tx.usage.save_meaning(key, "users", "daily", {}, NOW)
         tx.usage.activate("r", key, TODAY)
         tx.usage.save_bad_answer("main", "c-1", "summary", NOW, "x", "y")
-        tx.usage.note_events("main", [(key, refused("answer", "x"))], NOW)
+        tx.usage.note_events("main", [(key, refusal("answer", "x"))], NOW)
         tx.alerts.save([_alert()])
         tx.outbox.enqueue(
             Draft(
