@@ -144,7 +144,7 @@ def build_history(
         contract=term.contract,
         snapshot_id=snapshot_id,
         fetched_at=fetched_at,
-        fresh=newest is not None and today - newest <= max_lag,
+        fresh=newest is not None and min(today, _last_on(term.contract, today)) - newest <= max_lag,
         unit=unit,
         meaning=term.meaning,
         today=today,
@@ -171,6 +171,10 @@ def _unit(columns: UsageColumns) -> Unit:
 
 def _first_before(predecessor: TermUsage, start_on: date) -> date:
     return max(predecessor.contract.start_at.date(), start_on - timedelta(days=BEFORE_TERM))
+
+
+def _last_on(contract: Contract, today: date) -> date:
+    return today if contract.end_at is None else (contract.end_at - timedelta(microseconds=1)).date()
 
 
 def _newest_day(columns: UsageColumns, today: date) -> date | None:

@@ -100,7 +100,8 @@ class UserCap(Rule):
         proof = term_proof(history, newest[1] if newest else None)
         window = Window(TERM_KEY, history.term_index, history.days - 1, final=False, proof=proof)
         # Whoever is missing from the newest summaries has at least what was read before.
-        recent: Flags = np.asarray(np.isfinite(history.user_daily[:, -2:]).any(axis=1))
+        newest_two = slice(max(0, history.window - history.days + history.newest_index - 1), history.window)
+        recent: Flags = np.asarray(np.isfinite(history.user_daily[:, newest_two]).any(axis=1))
         unknown = np.full_like(history.user_total, np.nan)
         yield _Amounts(window, history.user_total if history.meaning.known else unknown, recent)
 

@@ -29,7 +29,7 @@ def term_proof(history: History, newest: int | None) -> Proof:
 
     Yesterday's is as good as today's, for the API's newest day may be that; anything older only says "at least".
     """
-    recent = newest is not None and newest >= history.days - 2
+    recent = newest is not None and newest >= history.newest_index - 1
     whole = history.fresh and recent and not history.total_is_lower_bound
     return Proof.FRESH if whole else Proof.LOWER_BOUND
 
@@ -63,7 +63,7 @@ def _begins(key: str, per: Per) -> date | None:
 def _window(history: History, context: EvalContext, per: Per, start: date) -> Window | None:
     last_on = next_window(per, start) - timedelta(days=1)
     first = max((start - history.first_on).days, history.term_index)
-    last = min((last_on - history.first_on).days, history.days - 1)
+    last = min((last_on - history.first_on).days, history.newest_index)
     if last < first:
         return None
     over = history.fetched_at >= ended_at(last_on) and last_on < history.today
