@@ -111,7 +111,7 @@ class ContractPoll:
         snapshot_id, fetched_at = self._commit(said, known)
         configured = self._tools.settings.summary_means(self._stored.contract)
         revise = self._tools.settings.settling.revise
-        finder = MeaningFinder(source=self._source, store=self._store, revise=revise)
+        finder = MeaningFinder(source=self._source, store=self._store, claim=self._tools.claim, revise=revise)
         finder.settle(self._stored, configured, fetched_at)
         return snapshot_id
 

@@ -20,7 +20,7 @@ from alerter.core.area import Unit, factor
 from alerter.core.meaning import Vote, settle, votes, without_moving
 from alerter.core.model import SummaryMeaning
 from alerter.errors import LeafError
-from alerter.store import MeaningRow, Store, StoredContract, StoredUsage
+from alerter.store import Claim, MeaningRow, Store, StoredContract, StoredUsage
 
 log = logging.getLogger("alerter.meaning")
 
@@ -34,9 +34,10 @@ LOOK_BACK = 60  # days of summaries compared
 class MeaningFinder:
     """Finds, stores and re-checks the meaning of one account's summaries."""
 
-    def __init__(self, *, source: UsageSource, store: Store, revise: timedelta) -> None:
+    def __init__(self, *, source: UsageSource, store: Store, claim: Claim, revise: timedelta) -> None:
         self._source = source
         self._store = store
+        self._claim = claim
         self._revise = revise
 
     def settle(self, stored: StoredContract, configured: SummaryMeaning | None, now: datetime) -> None:
@@ -90,6 +91,7 @@ class MeaningFinder:
             return  # nothing new was learned; what was proved stays proved
         evidence = {"configured": True} if configured else _evidence(cast)
         with self._store.write() as tx:
+            tx.accounts.check(self._claim, now)
             tx.usage.save_meaning(stored.key, question, answer.value, evidence, now)
         if before is None or before.answer != answer.value:
             level = logging.INFO if answer.known else logging.WARNING

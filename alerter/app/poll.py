@@ -9,23 +9,29 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerter.app.clock import Clock
 from alerter.app.contract_poll import ContractPoll, Pace, Tools, keep_sample
+from alerter.app.lease import AccountLease
 from alerter.app.ports import UsageSource
 from alerter.app.settings import PollSettings
 from alerter.core.quality import Event, EventKind, accepted, refused
-from alerter.errors import AlerterError, LeafError, LeafForbidden, LeafMalformed, LeafNotFound, LeafRejected
-from alerter.store import Claim, PollRecord, Store, StoredContract, Tx
+from alerter.errors import (
+    AlerterError,
+    LeafError,
+    LeafForbidden,
+    LeafMalformed,
+    LeafNotFound,
+    LeafRejected,
+    StoreDown,
+)
+from alerter.store import Claim, PollRecord, StaleClaim, Store, StoredContract, Tx
 
 log = logging.getLogger("alerter.poll")
 
-LEASE = timedelta(seconds=10)
 NAMES_EVERY = timedelta(days=1)
 
 
@@ -63,6 +69,19 @@ class PollOutcome:
         return next((error for error in (self.error, *(one.error for one in self.contracts)) if error), None)
 
 
+class LeasedPace(Pace):
+    """A pace that ends as soon as the account is known to be in other hands."""
+
+    def __init__(self, rate: float | None, clock: Clock, stop: threading.Event, lease: AccountLease) -> None:
+        super().__init__(rate, clock, stop)
+        self._lease = lease
+
+    def go_on(self) -> None:
+        """Raise StaleClaim when the claim was lost, StoppingError when the daemon is told to stop."""
+        self._lease.check()
+        super().go_on()
+
+
 class AccountPoll:
     """One poll of one account under one claim; make a new one for every poll."""
 
@@ -72,6 +91,7 @@ class AccountPoll:
         source: UsageSource,
         store: Store,
         claim: Claim,
+        lease: AccountLease,
         settings: PollSettings,
         clock: Clock,
         stop: threading.Event,
@@ -79,12 +99,16 @@ class AccountPoll:
         self._source = source
         self._store = store
         self._claim = claim
+        self._lease = lease
         self._settings = settings
         self._clock = clock
         self._stop = stop
 
     def run(self) -> PollOutcome:
-        """Poll every running contract; errors of one contract are returned, never raised."""
+        """Poll every running contract; errors of one contract are returned, never raised.
+
+        Raises StaleClaim when the account is another daemon's by now, StoreDown when nothing can be stored at all.
+        """
         account, trouble = self._claim.account, None
         try:
             contracts = self._contracts()
@@ -97,7 +121,6 @@ class AccountPoll:
         self._names()
         threads = self._settings.threads
         with (
-            self._lease_kept(),
             ThreadPoolExecutor(threads, "fetch") as fetchers,
             ThreadPoolExecutor(threads, "poll") as pool,
         ):
@@ -112,7 +135,7 @@ class AccountPoll:
             claim=self._claim,
             settings=self._settings,
             clock=self._clock,
-            pace=Pace(self._settings.backfill_rate, self._clock, self._stop),
+            pace=LeasedPace(self._settings.backfill_rate, self._clock, self._stop, self._lease),
             fetchers=fetchers,
         )
 
@@ -181,27 +204,6 @@ class AccountPoll:
             tx.usage.save_users(self._claim.account, users, now)
             tx.journal.put(fact, {"at": now.isoformat(), "users": len(users)}, now)
 
-    @contextmanager
-    def _lease_kept(self) -> Iterator[None]:
-        """Renew the claim's lease while the work goes on, in real time: a paused process stops renewing."""
-        done = threading.Event()
-
-        def keep() -> None:
-            while not done.wait(LEASE.total_seconds() / 3):
-                try:
-                    with self._store.write() as tx:
-                        tx.accounts.renew(self._claim, self._clock.now(), LEASE)
-                except AlerterError as error:
-                    log.warning("action=lease_not_renewed", extra={"fields": {"error": str(error)}})
-
-        keeper = threading.Thread(target=keep, name="lease", daemon=True)
-        keeper.start()
-        try:
-            yield
-        finally:
-            done.set()
-            keeper.join()
-
     # -------------------------------------------------------------- one contract
     def _contract(self, stored: StoredContract, tools: Tools) -> ContractOutcome:
         """Poll one contract; whatever goes wrong stays with it."""
@@ -209,6 +211,8 @@ class AccountPoll:
         snapshot_id, trouble = None, None
         try:
             snapshot_id = poll.run()
+        except (StaleClaim, StoreDown):
+            raise  # not the contract's trouble, nor the account's
         except AlerterError as error:
             trouble = error
             fields = {"account": self._claim.account, "contract": stored.contract.id, "error": str(error)}

@@ -11,15 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from alerter.app.calls import keep_calls
 from alerter.app.clock import Clock
 from alerter.app.cycle import CycleOutcome, run_cycle
 from alerter.app.deliver import Delivery, DeliveryOutcome, Listener
 from alerter.app.heartbeat import Heartbeats
+from alerter.app.lease import LEASE, AccountLease
 from alerter.app.plan import Plan, build_plan
-from alerter.app.poll import LEASE, AccountPoll, PollOutcome, record
+from alerter.app.poll import AccountPoll, PollOutcome, record
 from alerter.config import Config
 from alerter.errors import ConfigError, LeafRateLimited, Problem
-from alerter.store import Claim, Store, migrate
+from alerter.store import Claim, StaleClaim, Store, migrate
 
 log = logging.getLogger("alerter.runtime")
 
@@ -84,6 +86,7 @@ class Runtime:
         try:
             is_held = store.hold(self._owner)
             migrate.upgrade(url, progress)
+            store.remember()
             self._store = store
             if is_held:
                 self._free(store)
@@ -157,19 +160,27 @@ class Runtime:
             claims = tx.accounts.claim(self._owner, now, LEASE, [account], 1)
         if not claims:
             return None
-        with self.heartbeats.step(f"poll {account}", POLL_STEP):
-            return self._work(plan, claims[0], now)
+        lease = AccountLease(self.store, claims[0], self.clock)
+        try:
+            with self.heartbeats.step(f"poll {account}", POLL_STEP), lease.kept():
+                return self._work(plan, claims[0], lease, now)
+        except StaleClaim as stale:
+            # We were paused or cut off past our lease, and another daemon does the work: no failure of the account.
+            log.info("action=claim_lost", extra={"fields": {"account": account, "why": str(stale)}})
+            return None
 
-    def _work(self, plan: Plan, claim: Claim, started_at: datetime) -> TickOutcome | None:
+    def _work(self, plan: Plan, claim: Claim, lease: AccountLease, started_at: datetime) -> TickOutcome | None:
         account = claim.account
         poll = AccountPoll(
             source=plan.sources[account],
             store=self.store,
             claim=claim,
+            lease=lease,
             settings=plan.polls[account],
             clock=self.clock,
             stop=self.stop,
         ).run()
+        lease.check()
         if self.stop.is_set() and not poll.ok:
             # Cut short by our own stop: no failure of the account; the next start goes on.
             with self.store.write() as tx:
@@ -185,9 +196,10 @@ class Runtime:
 
     def _record(self, plan: Plan, claim: Claim, poll: PollOutcome, started_at: datetime) -> None:
         """Keep how the poll went, before the cycle judges the account's health by it."""
-        calls = plan.calls[claim.account].take()
+        calls, now = plan.calls[claim.account].take(), self.clock.now()
         with self.store.write() as tx:
-            tx.accounts.record_poll(claim, record(poll, started_at=started_at, ended_at=self.clock.now(), calls=calls))
+            tx.accounts.check(claim, now)
+            tx.accounts.record_poll(claim, record(poll, started_at=started_at, ended_at=now, calls=calls))
 
     def _release(self, plan: Plan, claim: Claim, poll: PollOutcome, started_at: datetime) -> None:
         now = self.clock.now()
@@ -197,6 +209,15 @@ class Runtime:
             next_at = max(next_at, now + timedelta(seconds=poll.error.retry_after))
         with self.store.write() as tx:
             tx.accounts.release(claim, now, next_at)
+
+    def follow_clock(self, drift: timedelta) -> None:
+        """Catch up with a wall clock that was set by `drift`: nobody waits for a time that has moved away."""
+        now = self.clock.now()
+        with self.store.write() as tx:
+            tx.accounts.make_due(list(self._plan.sources), now)
+            if drift < timedelta(0):
+                tx.outbox.hasten(now, -drift)
+        self.mail.set()
 
     def deliver(self) -> DeliveryOutcome:
         """Send everything that is due; one pass at a time."""

@@ -358,7 +358,8 @@ def _why_nothing(alert: Alert, told: Told | None, routed: bool, now: datetime) -
     tier = tier_at(alert.level, alert.tiers)
     if tier is None or tier.remind is None:
         return "told already"
-    return "" if now - told.at >= tier.remind else "reminder not due"
+    # Told later than a whole interval from now: that was said under a clock that has been put right since.
+    return "" if abs(now - told.at) >= tier.remind else "reminder not due"
 
 
 def _nothing(why: str) -> str:

@@ -204,6 +204,13 @@ class Outbox(Part):
         }
         return self._run(failed.values(**values)) == 1
 
+    def hasten(self, now: datetime, by: timedelta) -> None:
+        """Let what waits be due sooner by `by`, at the earliest now: the clock was set back by so much."""
+        rows = self._all(sa.select(_M.id, _M.next_attempt_at).where(_M.state == "pending", _M.next_attempt_at > now))
+        sooner = sa.update(message).where(_M.id == sa.bindparam("of"), _M.state == "pending")
+        due = [{"of": row.id, "due_at": max(now, row.next_attempt_at - by)} for row in rows]
+        self._run(sooner.values(next_attempt_at=sa.bindparam("due_at")), due)
+
     def free(self, now: datetime) -> int:
         """Give back everything that is being sent, for whoever knows that no other daemon lives; return how much.
 
