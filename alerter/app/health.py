@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from alerter.app.load import successor_of
 from alerter.app.meaning import USERS
 from alerter.core import health
-from alerter.core.health import ContractHealth, SourceHealth, VoiceHealth
+from alerter.core.health import ContractHealth, DataHealth, SourceHealth, VoiceHealth
 from alerter.core.model import Finding, SummaryMeaning
+from alerter.core.quality import EventKind, describe
 from alerter.store import AccountState, StoredContract, Tx
 
 LEAST_LIMIT = timedelta(hours=1)
@@ -36,11 +37,41 @@ def health_findings(
     source_ok = state.failing_since is None or (read_at is not None and now - read_at < limit)
     for one in running:
         yield from health.contract_findings(one, source_ok=source_ok, limit=limit, now=now)
+    yield from _data(tx, account, [one for one in terms if _runs(one, now)], now)
     if speaks_for_all:
         broken = {one.recipient: one for one in _voices(tx)}
         for recipient in sorted(recipients):
             yield health.voice_finding(account, recipient, broken.get(recipient))
         yield health.config_finding(account, list((tx.journal.get("config") or {}).get("rejected", ())))
+
+
+def _data(tx: Tx, account: str, running: Sequence[StoredContract], now: datetime) -> Iterator[Finding]:
+    """Yield what is to be said of the account's data: what stands, and units that changed lately."""
+    found: dict[int | None, dict[str, list[str]]] = {}
+    oldest = (now - health.DATA_FOR).date()
+    for event in tx.usage.standing_events(account):
+        # A contract that is gone has an alert of its own, after three lists.
+        if event.what != "contract_list" and (event.day is None or event.day >= oldest):
+            words = describe(event.what, event.day, event.details)
+            found.setdefault(event.contract_key, {}).setdefault(event.kind, []).append(words)
+    units: dict[int | None, dict[date, str]] = {}
+    changes = tx.usage.data_events(account, kinds=[EventKind.UNIT_CHANGED], since=now - health.DATA_FOR)
+    for event in changes:
+        day = event.day or event.seen_at.date()
+        units.setdefault(event.contract_key, {})[day] = describe(event.what, event.day, event.details)
+    contracts: list[StoredContract | None] = [None, *running]
+    for stored in contracts:
+        key = stored.key if stored else None
+        kinds = found.get(key, {})
+        one = DataHealth(
+            account=account,
+            contract=stored.contract if stored else None,
+            contradictions=tuple(kinds.get(EventKind.CONTRADICTION, ())),
+            shrunk=tuple(kinds.get(EventKind.SHRUNK, ())),
+            refused=tuple(kinds.get(EventKind.REFUSED, ())),
+            units=units.get(key, {}),
+        )
+        yield from health.data_findings(one, now)
 
 
 def _runs(stored: StoredContract, now: datetime) -> bool:

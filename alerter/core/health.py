@@ -6,8 +6,8 @@ Health needs no rule in the config.  Its alerts live and route like any other, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -15,8 +15,22 @@ from alerter.core.alerts import Life
 from alerter.core.model import Contract, Finding, Proof, Severity, Subject, SummaryMeaning, Tier
 
 KINDS = frozenset(
-    {"login_failed", "stale_data", "contract_missing", "meaning_unproven", "channel_broken", "config_rejected"}
+    {
+        "login_failed",
+        "stale_data",
+        "contract_missing",
+        "meaning_unproven",
+        "contradiction",
+        "users_shrunk",
+        "unit_changed",
+        "bad_data",
+        "channel_broken",
+        "config_rejected",
+    }
 )
+CONFIRMED_TWICE = frozenset({"login_failed", "contradiction", "bad_data"})  # once may be a hiccup, twice is not
+DATA_FOR = timedelta(days=30)  # what is wrong about an older day is kept, and not alerted on any more
+UNIT_SAID_FOR = timedelta(days=1)
 BLIND_FOR_CRITICAL = timedelta(hours=24)
 LISTS_MISSING = 3  # complete lists without a contract before it counts as missing
 UNPROVEN_FOR = timedelta(days=2)  # a new contract may take a day of use until its figures can be understood
@@ -57,6 +71,18 @@ class ContractHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataHealth:
+    """What was noticed about one contract's data and lasts, or about an account's list (`contract` None), in words."""
+
+    account: str
+    contract: Contract | None
+    contradictions: tuple[str, ...] = ()
+    shrunk: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    units: Mapping[date, str] = field(default_factory=dict)  # by the day on which the unit changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceHealth:
     """A recipient whose last message could not be delivered for good."""
 
@@ -66,8 +92,8 @@ class VoiceHealth:
 
 
 def life_of(kind: str) -> Life:
-    """Return how alerts of a health kind move: one refused login may be a hiccup, two in a row are not."""
-    return Life(confirm=2 if kind == "login_failed" else 1, resolve_confirm=1, gap=0.0, revision="1")
+    """Return how alerts of a health kind move."""
+    return Life(confirm=2 if kind in CONFIRMED_TWICE else 1, resolve_confirm=1, gap=0.0, revision="1")
 
 
 def source_findings(source: SourceHealth, limit: timedelta, now: datetime) -> Iterator[Finding]:
@@ -80,7 +106,7 @@ def source_findings(source: SourceHealth, limit: timedelta, now: datetime) -> It
         "next_poll_at": source.next_poll_at.isoformat(),
     })  # fmt: skip
     since = source.read_at or source.failing_since
-    blind_for = now - since if source.failing_since and since and not refused else timedelta(0)
+    blind_for = max(now - since, timedelta(0)) if source.failing_since and since and not refused else timedelta(0)
     yield _blind(subject, blind_for, limit, {
         "message": f"nothing was read for {_words(blind_for)}: {source.message}" if blind_for else "read again",
         "last_read_at": _iso(source.read_at),
@@ -115,6 +141,43 @@ def _is_unproven(health: ContractHealth, now: datetime) -> bool:
         return not health.meaning.known
     since = max(health.first_seen_at, health.contract.start_at)
     return health.used and now - since > UNPROVEN_FOR
+
+
+def data_findings(health: DataHealth, now: datetime) -> Iterator[Finding]:
+    """Judge what was noticed about the data; one alert per kind, whatever the number of days concerned."""
+    subject = Subject(account=health.account, contract=health.contract)
+    who = health.contract.label if health.contract else f"account {health.account}"
+    yield _data_switch("bad_data", subject, health.refused, {
+        "message": f"{who}: {_first(health.refused)}" if health.refused else f"{who}: answers can be used again",
+        "meanwhile": "what could not be used was not stored; the last good figures stay",
+        "to_do": "if it stays, report it to Leaf with the sample that is kept",
+    })  # fmt: skip
+    if health.contract is None:
+        return
+    yield _data_switch("contradiction", subject, health.contradictions, {
+        "message": f"{who}: {_first(health.contradictions)}" if health.contradictions else f"{who}: figures agree",
+        "meanwhile": "figures are kept and used as Leaf gave them",
+        "to_do": "ask Leaf which of the two figures is right",
+    })  # fmt: skip
+    yield _data_switch("users_shrunk", subject, health.shrunk, {
+        "message": f"{who}: {_first(health.shrunk)}" if health.shrunk else f"{who}: no users are missing",
+        "meanwhile": "totals count as lower bounds: nothing is resolved because users are missing",
+        "to_do": "check whether Leaf users were removed on purpose",
+    })  # fmt: skip
+    for day, words in sorted(health.units.items()):
+        changed_at = datetime.combine(day, datetime.min.time(), now.tzinfo)
+        is_old = now - changed_at >= UNIT_SAID_FOR + timedelta(days=1)
+        figures = {"message": f"{who}: {words}"}
+        finding = _switch("unit_changed", subject, True, Severity.INFO, figures, window=day.isoformat())
+        yield replace(finding, final=is_old)  # said once, and over without another word
+
+
+def _data_switch(kind: str, subject: Subject, found: tuple[str, ...], figures: dict[str, Any]) -> Finding:
+    return _switch(kind, subject, bool(found), Severity.WARNING, figures | {"count": len(found)})
+
+
+def _first(found: tuple[str, ...]) -> str:
+    return found[-1] if len(found) == 1 else f"{found[-1]}, and {len(found) - 1} more"
 
 
 def voice_finding(account: str, recipient: str, broken: VoiceHealth | None) -> Finding:

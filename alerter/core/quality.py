@@ -220,3 +220,36 @@ def refused(what: str, reason: str, day: date | None = None) -> Event:
 def accepted(what: str, day: date | None = None) -> Event:
     """Say that an answer was used, which ends an earlier refusal."""
     return Event(kind=EventKind.REFUSED, what=what, day=day, standing=False)
+
+
+# ------------------------------------------------------------------ in words
+_WORDS = {
+    "daily_and_total": "the range's daily area{on} does not fit its totals ({daily} {unit})",
+    "users_below_unique": "the users' sum{on} is below the area without overlap ({users} against {unique} {unit})",
+    "unique_and_range": "summary and range{on} disagree on the area without overlap ({summary} against {range} {unit})",
+    "areaUnit": "figures come in {to} instead of {from}; all are converted",
+    "range": "{days} past days revised in the range, the first {day}",
+    "summary": "{days} past days revised in the summaries, the first {day}",
+    "users": "the summary names {users} users, {before} before",
+    "contract_list": "the contract is missing from the list",
+    "future_days": "the range has days that have not come, from {first}",
+    "day": "the summary{on} could not be used",
+    "list": "the contract list could not be used",
+    "answer": "an answer could not be used",
+}
+
+
+def describe(what: str, day: date | None, details: Mapping[str, Any]) -> str:
+    """Say in one line what an event is about; texts of others are in its details alone, and stay there."""
+    shown = {name: _shown(value) for name, value in details.items()}
+    on = f" on {day}" if day else ""
+    return _WORDS.get(what, what).format_map(_Shown(shown, on=on, day=str(day)))
+
+
+class _Shown(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _shown(value: object) -> str:
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)

@@ -208,13 +208,17 @@ def test_a_day_the_api_lacks_stays_a_gap(program: Program, leaf: PlainLeaf) -> N
     assert contract(program, "c-1/a b")["used_billed"] == pytest.approx(billed)
 
 
-def test_a_unit_switch_is_no_usage_and_no_alert(program: Program, leaf: PlainLeaf, slack: HttpSink) -> None:
+def test_f33_a_unit_switch_is_no_usage_and_one_notice(program: Program, leaf: PlainLeaf, slack: HttpSink) -> None:
     del leaf.contracts["c-1/a b"].usage["u-hostile"][TODAY]
     assert program.run("once", "--at", NOON).code == 0
     sent = len(slack.requests)
     one = leaf.contracts["c-1/a b"]
     one.unit = "Hectare"
     one.usage = {user: {day: area * 0.40468564224 for day, area in days.items()} for user, days in one.usage.items()}
-    assert program.run("once", "--at", "2026-05-14T13:00:00Z").code == 0
-    assert len(slack.requests) == sent
+    for at in ("2026-05-14T13:00:00Z", "2026-05-15T13:00:00Z", "2026-05-18T13:00:00Z"):
+        leaf.today = date.fromisoformat(at[:10])
+        assert program.run("once", "--at", at).code == 0
+    told = [request.body for request in slack.requests[sent:]]
+    assert len(told) == 1, "one notice of the change, and not another word when it is old"
+    assert b"figures come in Hectare instead of Acre" in told[0]
     assert contract(program, "c-1/a b")["unit"] == "ha"
