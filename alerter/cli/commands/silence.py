@@ -76,7 +76,7 @@ def add(
 
     \b
     Example:
-      alerter silence add rule=spike contract=4f1c --for 14d --comment "import of old seasons"
+      alerter silence add rule=spike "contract=~4f1c.*" --for 14d --comment "import of old seasons"
     """
     from alerter.cli.database import opened
     from alerter.core.routing import Matcher, Silence, all_match
