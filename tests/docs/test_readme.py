@@ -58,14 +58,21 @@ def commands(text: str) -> Iterator[list[str]]:
                 start = index + 1
 
 
+def without_sudo(words: list[str]) -> list[str]:
+    """Leave out `sudo`, its `-u NAME`, and variables that are set for the command."""
+    at = 0
+    while at < len(words) and (words[at] == "sudo" or "=" in words[at] or words[at] == "-u"):
+        at += 2 if words[at] == "-u" else 1
+    return words[at:]
+
+
 def calls_of_alerter(page: Path) -> Iterator[list[str]]:
     """Yield the arguments of every call of alerter: in shell blocks, and in `alerter …` within the text."""
     for text in blocks(page, *SHELL):
         for words in commands(text):
-            names = [index for index, word in enumerate(words) if Path(word).name == "alerter" and "=" not in word]
-            starts = [at for at in names if words[at].endswith("bin/alerter") or at == 0]
-            if starts:
-                yield words[starts[0] + 1 :]
+            called = without_sudo(words)
+            if called and Path(called[0]).name == "alerter":
+                yield called[1:]
     prose = BLOCK.sub("", page.read_text("utf-8"))
     for inline in re.findall(r"`alerter ([^`…]+)`", prose):
         yield shlex.split(inline)
