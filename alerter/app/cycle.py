@@ -173,6 +173,7 @@ class Cycle:
             activated_on=activated,
             watched=watched,
             successor=successor_of(stored, terms) is not None,
+            planned=self._settings.planned,
         )
 
     def _advance(self, finding: Finding, snapshot_id: int, now: datetime) -> None:

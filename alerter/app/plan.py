@@ -14,7 +14,7 @@ from alerter.app.clock import Clock
 from alerter.app.compose import Composer
 from alerter.app.ports import UsageSource
 from alerter.app.settings import Cap, CycleSettings, PollSettings, quota_of
-from alerter.config import AccountConfig, Config, build_routes, build_rules
+from alerter.config import AccountConfig, Config, build_planned, build_routes, build_rules
 from alerter.core.model import Contract, Settling, SummaryMeaning
 from alerter.errors import ConfigError, Problem
 from alerter.leaf import CallRecord, LeafClient, Password, Token
@@ -79,6 +79,7 @@ def build_plan(config: Config, *, clock: Clock, stop: threading.Event, beat: Cal
         config=config,
         cycle=CycleSettings(
             rules=rules,
+            planned=build_planned(config),
             routes=build_routes(config),
             recipients=recipients,
             settling=_settling(config),

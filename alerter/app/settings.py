@@ -10,6 +10,7 @@ from alerter.core.area import Area
 from alerter.core.model import Contract, Settling, SummaryMeaning
 from alerter.core.routing import Route
 from alerter.core.rules.base import Rule
+from alerter.core.rules.planned import Planned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class CycleSettings:
     aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # account -> user id -> name
     renamed: Mapping[str, str] = field(default_factory=dict)  # a rule's former id -> its id
     every: timedelta = timedelta(minutes=15)  # between two polls: what counts as blind follows from it
+    planned: tuple[Planned, ...] = ()
     first_account: str = ""  # the one whose cycle also judges what belongs to no account
 
 

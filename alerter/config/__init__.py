@@ -3,7 +3,7 @@
 from alerter.config.example import example_text
 from alerter.config.load import load_config, read_config
 from alerter.config.routes import build_routes
-from alerter.config.rules import build_rules
+from alerter.config.rules import build_planned, build_rules
 from alerter.config.schema import (
     AccountConfig,
     ChannelConfig,
@@ -11,6 +11,7 @@ from alerter.config.schema import (
     ContractConfig,
     LogConfig,
     MessagesConfig,
+    PlannedConfig,
     PollConfig,
     RouteConfig,
     json_schema,
@@ -24,9 +25,11 @@ __all__ = [
     "ContractConfig",
     "LogConfig",
     "MessagesConfig",
+    "PlannedConfig",
     "PollConfig",
     "RouteConfig",
     "Secret",
+    "build_planned",
     "build_routes",
     "build_rules",
     "example_text",

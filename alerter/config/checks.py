@@ -60,11 +60,13 @@ def _check_previous_ids(document: Document) -> None:
         former = rule.get("previous_ids")
         for index, name in enumerate(former if isinstance(former, list) else []):
             place = (*path, "previous_ids", index)
+            if not isinstance(name, str):
+                continue
             if name in ids:
                 document.complain(place, f"{shown(name)} is the id of a rule that still exists")
-            elif isinstance(name, str) and name in claimed:
+            elif name in claimed:
                 document.complain(place, f"{shown(name)} is a former name of another rule (line {claimed[name]})")
-            elif isinstance(name, str):
+            else:
                 claimed[name] = document.place(place)[0]
 
 

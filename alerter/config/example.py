@@ -21,6 +21,7 @@ from alerter.config.schema import (
     ContractConfig,
     LogConfig,
     MessagesConfig,
+    PlannedConfig,
     PollConfig,
     RouteConfig,
 )
@@ -158,6 +159,12 @@ def _rules() -> Iterator[str]:
     yield from _item(_settings(ContractEndRule, live, skip=_COMMON))
 
 
+def _planned() -> Iterator[str]:
+    yield from _keys_of(PlannedConfig)
+    yield "#- {from: 2026-05-10, to: 2026-05-24, user: Prairie Co-op, reason: onboarding}"
+    yield "#- {from: 2026-10-01, to: 2026-10-07, product: OPERATIONS_FILE, reason: import of old seasons}"
+
+
 def _channels() -> Iterator[str]:
     yield from _keys_of(ChannelConfig)
     yield "console: {url: console://}"
@@ -192,6 +199,7 @@ _SECTIONS: dict[str, Callable[[], Iterator[str]]] = {
     "poll": _poll,
     "contracts": _contracts,
     "rules": _rules,
+    "planned": _planned,
     "channels": _channels,
     "routes": _routes,
     "messages": _messages,

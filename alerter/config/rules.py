@@ -20,6 +20,7 @@ from alerter.core.rules.base import Measure, Per, Rule
 from alerter.core.rules.contract_cap import ContractCap
 from alerter.core.rules.contract_end import ContractEnd
 from alerter.core.rules.daily_spike import DailySpike
+from alerter.core.rules.planned import Planned
 from alerter.core.rules.user_cap import CapOverride, UserCap
 
 _SIGMA = {"low": 6.0, "normal": 5.0, "high": 4.0}
@@ -31,6 +32,20 @@ def build_rules(config: Config) -> tuple[Rule, ...]:
         _BUILDERS[type(rule)](rule, _common(rule, _where(config, index)))
         for index, rule in enumerate(config.rules)
         if rule.enabled
+    )
+
+
+def build_planned(config: Config) -> tuple[Planned, ...]:
+    """Return the planned activity in the order of the file."""
+    return tuple(
+        Planned(
+            first_on=one.first_on,
+            last_on=one.last_on,
+            match=one.globs(),
+            reason=one.reason or "",
+            where=f"{config.path.name}: planned[{index}]",
+        )
+        for index, one in enumerate(config.planned)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +20,8 @@ from alerter.config.matching import ContractMatch, LabelMatch
 from alerter.config.rule_schema import AnyRule, default_rules
 from alerter.config.secrets import Secret, SecretText, Sources, secret_of
 from alerter.config.values import (
+    Day,
+    Globs,
     Slug,
     SomeArea,
     Text,
@@ -34,6 +36,7 @@ from alerter.config.values import (
     wrong,
 )
 from alerter.core.model import Contract
+from alerter.core.rules.base import Match
 from alerter.errors import Problem
 
 
@@ -105,6 +108,33 @@ class ContractConfig(Section):
     def covers(self, contract: Contract) -> bool:
         """Say whether this entry is about `contract`."""
         return self.match.covers(contract)
+
+
+class PlannedConfig(Section):
+    """Activity that is expected: spikes of exactly these subjects on these days are no news; caps stay live."""
+
+    first_on: Day = Field(description="The first UTC day.", alias="from")
+    last_on: Day = Field(description="The last UTC day, included.", alias="to")
+    account: Globs = setting((), "Whom it is about: names of accounts; what is left out matches everything.")
+    product: Globs = setting((), "Products, as the API spells them.")
+    region: Globs = setting((), "Regions.")
+    contract: Globs = setting((), "Contract ids.")
+    user: Globs = setting((), "Leaf users, by id or by name; then only their own spikes are meant.")
+    reason: Text | None = setting(None, "Why, for whoever asks where the alert was.")
+
+    @field_validator("last_on")
+    @classmethod
+    def _not_before_it_begins(cls, last_on: date, info: ValidationInfo) -> date:
+        first_on = info.data.get("first_on", last_on)
+        if last_on < first_on:
+            raise wrong(f"{last_on} lies before `from`, {first_on}")
+        return last_on
+
+    def globs(self) -> Match:
+        """Return whom it is about."""
+        return Match(
+            account=self.account, product=self.product, region=self.region, contract=self.contract, user=self.user
+        )
 
 
 # ------------------------------------------------------------------ where messages go
@@ -217,6 +247,9 @@ class Config(Section):
         default_factory=default_rules,
         validate_default=True,
         description="What is worth a message. Without rules: a spike, a contract's cap and a term's end.",
+    )
+    planned: tuple[PlannedConfig, ...] = setting(
+        (), "Activity that you expect: spikes of exactly these subjects on these days are no news. Caps stay live."
     )
     channels: dict[Slug, ChannelConfig] = Field(description="Where messages go: a name of yours, and an address.")
     routes: tuple[RouteConfig, ...] = setting(

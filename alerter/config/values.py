@@ -11,7 +11,7 @@ import fnmatch
 import math
 import re
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import islice
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -178,6 +178,23 @@ def lasting(low: str, high: str) -> Callable[[object], timedelta]:
         return duration
 
     return read
+
+
+# ------------------------------------------------------------------ days
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def parse_day(value: object) -> date:
+    """Read a UTC day, written 2026-05-14."""
+    if isinstance(value, date):
+        return value
+    text = text_of(value, "a day").strip()
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        raise wrong(f"there is no day {shown(value)}") from None
+    raise wrong(f"{shown(value)} is not a day; write for example 2026-05-14")
 
 
 # ------------------------------------------------------------------ percents and areas
@@ -366,6 +383,7 @@ Points = Annotated[float, *_type(parse_points, "2", ["number", "string"])]
 SomeArea = Annotated[Area, *_type(parse_some_area, "5000 acre", ["string"]), _AS_TEXT]
 AnyArea = Annotated[Area, *_type(parse_any_area, "5000 acre", ["string"]), _AS_TEXT]
 Bar = Annotated[Area | float, *_type(parse_bar, "500 acre", ["string"]), _AS_TEXT]
+Day = Annotated[date, *_type(parse_day, "2026-05-14", ["string"]), PlainSerializer(date.isoformat, when_used="json")]
 _TEXT: dict[str, Any] = {"type": ["string", "number"]}
 _TEXTS: dict[str, Any] = {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": _TEXT}]}
 Globs = Annotated[tuple[str, ...], PlainValidator(parse_globs), WithJsonSchema(_TEXTS), PlainSerializer(list)]

@@ -23,7 +23,7 @@ from alerter.core.states import Alert, Entry, Notice, NotifyReason, Status, Told
 
 DAY_FINAL = "day_final"
 # These closings end an episode, not the alert: a finding that arrives all the same says that rule or subject is back.
-REVERSIBLE = frozenset({"rule_removed", "subject_gone"})
+REVERSIBLE = frozenset({"rule_removed", "subject_gone", "planned"})
 # Usage of these kinds only grows, so a fall means that the data was revised down; AUDIT_ products may fall by nature.
 CUMULATIVE_KINDS = frozenset({"daily_spike", "contract_cap", "user_cap"})
 # These kinds' levels are ranks within the list of tiers, so an edit of the list moves them.
@@ -83,6 +83,9 @@ def tier_at(level: float, tiers: Sequence[Tier]) -> Tier | None:
 def advance(alert: Alert | None, finding: Finding, *, life: Life, snapshot_id: int, now: datetime) -> Advance:
     """Apply one finding to its alert (None: not stored yet); the same evaluation again, or an older one, is a no-op."""
     stored = alert if alert is not None else _unborn(finding, now)
+    if finding.muted and not finding.final:
+        spoken = stored.status in (Status.PENDING, Status.FIRING)
+        return close(stored, reason=finding.muted, now=now) if spoken else Advance(alert=stored)
     if _seen(stored, life, snapshot_id) or (stored.status is Status.CLOSED and stored.close_reason not in REVERSIBLE):
         return Advance(alert=stored)
     if stored.kind != finding.kind and stored.status is not Status.CLOSED:
@@ -102,7 +105,7 @@ def advance(alert: Alert | None, finding: Finding, *, life: Life, snapshot_id: i
 
 
 def close(alert: Alert, *, reason: str, now: datetime) -> Advance:
-    """End an alert: `rule_removed`, `subject_gone`, `period_ended` or `day_final`; a closed one stays as it is."""
+    """End an alert: `rule_removed`, `subject_gone`, `planned`, `period_ended` or `day_final`; a closed one stays."""
     if alert.status is Status.CLOSED:
         return Advance(alert=alert)
     after = replace(

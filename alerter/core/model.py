@@ -203,5 +203,6 @@ class Finding:
     proof: Proof
     tiers: tuple[Tier, ...]  # ascending by `at`
     final: bool = False  # the day can change no more: close the alert as day_final
+    muted: str = ""  # why nobody is to hear of it, such as planned activity; such a finding moves no alert
     labels: Mapping[str, str] = field(default_factory=dict)
     figures: Figures = field(default_factory=dict)

@@ -50,7 +50,7 @@ _FIGURES: dict[str, dict[str, Any]] = {
             {**_LOMA, "value": 1_480.0, "own_mean": 610.0, "share_of_excess": 0.05, "is_new": False},
         ],
         "others": {"count": 410, "value": 1_220.0},
-        "breadth": {"top1_share": 0.91, "users_above_mean": 12, "users": 412},
+        "breadth": {"top1_share": 0.91, "users_above_mean": 12, "users": 412}, "planned": None,
     },
     "health": {"message": "two logins in a row were refused", "failing_since": "2026-05-14T05:55:00+00:00",
                "status": 401, "next_try_at": "2026-05-14T06:25:00+00:00"},
@@ -89,6 +89,10 @@ def item(kind: str, reason: str = "firing", **changes: Any) -> dict[str, Any]:
     if reason == "resolved" and kind == "daily_spike":
         made["detail"] = "corrected"
         made["figures"].update(value=3_120.0, ratio=2.71, excess=1_968.0, day_class="provisional", day="2026-05-13")
+    if reason == "closed" and kind == "daily_spike":
+        made["detail"] = "planned"
+        plan = {"from": "2026-05-10", "to": "2026-05-24", "reason": "import of old seasons"}
+        made["figures"]["planned"] = plan | {"where": "alerter.yaml: planned[0]"}
     if reason == "resolved" and kind == "user_cap":
         made["figures"].update(value=37_100.0, percent=92.75, remaining=2_900.0)
     made.update(changes)

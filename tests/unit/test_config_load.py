@@ -336,6 +336,7 @@ def test_every_key_says_what_it_means() -> None:
               if not about.get("description") and "$ref" not in about]  # fmt: skip
     assert not silent
     assert set(schema["properties"]) == {
-        "accounts", "poll", "contracts", "rules", "channels", "routes", "messages", "storm_max", "database", "log",
+        "accounts", "poll", "contracts", "rules", "planned", "channels", "routes", "messages", "storm_max", "database",
+        "log",
     }  # fmt: skip
     assert {"match", "to", "continue"} == set(schema["$defs"]["RouteConfig"]["properties"])

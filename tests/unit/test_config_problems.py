@@ -73,6 +73,15 @@ CASES = [
     Case("unknown section by another name", GOOD + "db: x\n", [(3, 1, "db", "did you mean 'database'?")]),
     Case("section of the wrong shape", GOOD + "poll: 15m\n", [(3, 7, "poll", "expected a mapping of keys, found a single value")]),
     Case("list of the wrong shape", GOOD + "rules: {id: a}\n", [(3, 8, "rules", "expected a list, found a mapping")]),
+    # ---- planned activity
+    Case("planned backwards", GOOD + "planned:\n  - {from: 2026-05-10, to: 2026-05-09}\n",
+         [(4, 28, "planned[0].to", "2026-05-09 lies before `from`, 2026-05-10")]),
+    Case("planned without days", GOOD + "planned:\n  - {user: x}\n",
+         [(4, 5, "planned[0].from", "is missing"), (4, 5, "planned[0].to", "is missing")]),
+    Case("no such day", GOOD + "planned:\n  - {from: 2026-02-30, to: May}\n",
+         [(4, 12, "planned[0].from", "there is no day '2026-02-30'"), (4, 28, "planned[0].to", "'May' is not a day")]),
+    Case("planned by another key", GOOD + "planned:\n  - {from: 2026-05-10, to: 2026-05-12, users: x}\n",
+         [(4, 40, "planned[0].users", "unknown key, did you mean 'user'?")]),
     # ---- accounts
     Case("no login", "accounts:\n  - name: prod\nchannels: {ops: {url: 'console://'}}\n",
          [(2, 5, "accounts[0]", "no way to log in")]),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.config import Config, build_routes, build_rules, read_config
+from alerter.config import Config, build_planned, build_routes, build_rules, read_config
 from alerter.config.rule_schema import RULE_KINDS
 from alerter.core.area import Area, Unit
 from alerter.core.model import Severity, Tier
@@ -18,6 +18,7 @@ from alerter.core.rules.base import Match, Measure, Per
 from alerter.core.rules.contract_cap import ContractCap
 from alerter.core.rules.contract_end import ContractEnd
 from alerter.core.rules.daily_spike import DailySpike
+from alerter.core.rules.planned import Planned
 from alerter.core.rules.registry import KINDS
 from alerter.core.rules.user_cap import CapOverride, UserCap
 
@@ -26,6 +27,18 @@ SMALL = "accounts: [{name: prod, token: t}]\nchannels: {ops: {url: 'console://'}
 
 def config_of(text: str) -> Config:
     return read_config((SMALL + text).encode(), Path("/etc/alerter/my.yaml"), env={})
+
+
+def test_planned_activity_is_built_as_written() -> None:
+    (one,) = build_planned(config_of("planned: [{from: 2026-05-10, to: 2026-05-24, user: [u1, P*], reason: onboarding}]"))
+    assert one == Planned(
+        first_on=date(2026, 5, 10),
+        last_on=date(2026, 5, 24),
+        match=Match(user=("u1", "P*")),
+        reason="onboarding",
+        where="my.yaml: planned[0]",
+    )
+    assert build_planned(config_of("planned: []")) == ()
 
 
 def test_every_kind_of_the_core_can_be_written() -> None:

@@ -27,6 +27,7 @@ COMMON = {
 OWN = {
     "scope", "user", "day", "day_class", "value", "bar", "normal", "ratio", "excess", "method", "method_reason",
     "baseline", "minimum", "cap_percent_before", "cap_percent_after", "contributors", "others", "breadth",
+    "planned",
 }  # fmt: skip
 
 

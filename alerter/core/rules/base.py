@@ -18,6 +18,7 @@ from typing import ClassVar
 
 from alerter.core.area import Area, Unit
 from alerter.core.model import Contract, Figures, Finding, History, LeafUser, Proof, Settling, Subject, Tier
+from alerter.core.rules.planned import Planned
 
 # What a person reads in a message, and what only routes it, decides no verdict.
 _SILENT_FIELDS = frozenset({"id", "match", "labels", "where"})
@@ -78,6 +79,7 @@ class EvalContext:
     activated_on: Mapping[str, date] = field(default_factory=dict)
     watched: frozenset[tuple[str, str, str]] = frozenset()
     successor: bool = False
+    planned: tuple[Planned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,7 @@ class Rule(ABC):
         window: str = "-",
         user: LeafUser | None = None,
         final: bool = False,
+        muted: str = "",
     ) -> Finding:
         """Word one finding; without a value it proves nothing."""
         return Finding(
@@ -138,6 +141,7 @@ class Rule(ABC):
             proof=proof if value is not None else Proof.UNKNOWN,
             tiers=self.tiers,
             final=final,
+            muted=muted,
             labels={
                 **self.labels,
                 "rule": self.id,

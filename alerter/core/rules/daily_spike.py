@@ -18,6 +18,7 @@ from alerter.core.rules.bars import METHODS, WINDOW, Bar, BarSettings, Series
 from alerter.core.rules.base import EvalContext, Measure, Rule
 from alerter.core.rules.breadth import NEWCOMER_DAYS, NOBODY, breadth
 from alerter.core.rules.figures import common, in_unit, known, last_known, named, percent_of
+from alerter.core.rules.planned import PLANNED, plan_for
 from alerter.core.term import day_class, day_of, ended_at
 
 Floats = NDArray[np.float64]
@@ -243,6 +244,8 @@ class DailySpike(Rule):
         }
         if case.user is None and level is not None:
             figures |= breadth(history, index, bar.first, bar.last)
+        plan = plan_for(context.planned, history.contract, case.user, day)
+        figures["planned"] = plan.words() if plan else None
         return self.finding(
             history.contract,
             value=level,
@@ -251,6 +254,7 @@ class DailySpike(Rule):
             window=day.isoformat(),
             user=case.user,
             final=group is DayClass.FINAL,
+            muted=PLANNED if plan else "",
         )
 
     def _silent(self, history: History, context: EvalContext, who: str, day: date) -> Finding:
@@ -266,6 +270,7 @@ class DailySpike(Rule):
             "minimum": None,
             "cap_percent_before": None,
             "cap_percent_after": None,
+            "planned": None,
         }
         return self.finding(
             history.contract, value=None, proof=Proof.UNKNOWN, figures=figures, window=day.isoformat(), user=user,

@@ -52,10 +52,22 @@ def section(item: Item, figures: Figures, words: Words) -> Section:
         ("Cap", moved),
         ("Used", used(figures, words)),
         ("Bar", _bar(figures, words)),
+        ("Planned", _planned(figures, words)),
     ]
     if is_over(item):
-        return make_section([facts[3], facts[4]])
+        return make_section(facts[3:])
     return make_section(facts, [_contributors(figures, words)], [_DAY_NOTES.get(str(figures.get("day_class")), "")])
+
+
+def _planned(figures: Figures, words: Words) -> str:
+    """Name the planned activity that the day belongs to, and its place in the config."""
+    plan = figures.get("planned")
+    if not isinstance(plan, Mapping):
+        return ""
+    days = f"{words.day(plan.get('from'), weekday=False)} to {words.day(plan.get('to'), weekday=False)}"
+    reason = clean(plan.get("reason") or "", 80)
+    where = clean(plan.get("where") or "", 80)
+    return f"{f'{reason}, ' if reason else ''}{days}{f' ({where})' if where else ''}"
 
 
 def _excess(figures: Figures, words: Words) -> str:

@@ -1,0 +1,68 @@
+"""What the rules say, through the real command: a server that is not our sandbox, a config, `alerter once`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.plain_leaf import PlainContract, PlainLeaf
+from tests.program import Program
+
+TODAY = date(2026, 5, 14)
+START = date(2026, 2, 1)
+HEAD = """\
+accounts: [{{name: prod, base_url: "{url}", username: owner@example.com, password: {{env: LEAF_PASSWORD}}}}]
+channels: {{screen: {{url: "console://"}}}}
+database: state.db
+"""
+
+
+def usage() -> dict[str, dict[date, float]]:
+    """A steady day's work of two users; one imports 400 acres on the last day."""
+    days = [START + timedelta(days=n) for n in range((TODAY - START).days + 1)]
+    return {"u-1": dict.fromkeys(days, 20.0), "u-2": dict.fromkeys(days, 10.0) | {TODAY: 400.0}}
+
+
+@pytest.fixture
+def leaf() -> Iterator[PlainLeaf]:
+    term = PlainContract("c-1", "OPERATIONS_FILE", START, date(2027, 2, 1), usage(), region="US")
+    with PlainLeaf([term], TODAY, names={"u-2": "Prairie Co-op"}) as server:
+        yield server
+
+
+@pytest.fixture
+def program(tmp_path: Path, leaf: PlainLeaf) -> Program:
+    return Program(tmp_path, {"LEAF_PASSWORD": leaf.password})
+
+
+def alerts(program: Program, leaf: PlainLeaf, text: str, day: date = TODAY, hour: int = 12) -> dict[str, Any]:
+    """Run one cycle with a config and return the alerts by rule and user."""
+    program.write(HEAD.format(url=leaf.url) + text)
+    ran = program.run("once", "--at", f"{day}T{hour}:00:00Z")
+    assert ran.code == 0, ran.err
+    found = program.json("alerts", "--all")["alerts"]
+    return {one["rule"] + (f"/{one['user']['id']}" if one["user"] else ""): one for one in found}
+
+
+def test_planned_activity_mutes_the_spike_and_leaves_the_cap(program: Program, leaf: PlainLeaf) -> None:
+    rules = """\
+rules:
+  - {id: spike, kind: daily_spike}
+  - {id: user-spike, kind: daily_spike, scope: user}
+  - {id: cap, kind: contract_cap, cap: 3000 acre}
+"""
+    fired = alerts(program, leaf, rules)
+    assert {name for name, one in fired.items() if one["status"] == "firing"} == {"spike", "user-spike/u-2", "cap"}
+    planned = 'planned: [{from: 2026-05-10, to: 2026-05-24, user: "Prairie Co-op", reason: onboarding}]\n'
+    muted = alerts(program, leaf, rules + planned, hour=13)
+    assert muted["user-spike/u-2"]["status"] == "closed"
+    assert (muted["spike"]["status"], muted["cap"]["status"]) == ("firing", "firing")
+    everybody = planned.replace('user: "Prairie Co-op"', "product: OPERATIONS_*")
+    muted = alerts(program, leaf, rules + everybody, hour=14)
+    assert (muted["spike"]["status"], muted["cap"]["status"]) == ("closed", "firing")
+    back = alerts(program, leaf, rules, hour=15)
+    assert back["spike"]["status"] == "firing"
