@@ -10,25 +10,33 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from pathlib import Path
 
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from alerter.app.clock import Clock, SystemClock
 from alerter.app.logs import configure
 from alerter.app.runtime import Runtime
+from alerter.app.storage import StorageWatch, announce
 from alerter.app.systemd import Notifier, watchdog_interval
 from alerter.config import Config
-from alerter.errors import AlerterError, ConfigError
+from alerter.errors import AlerterError, ConfigError, StoreBusy, StoreDown, StoreError, StoreLost
 
 log = logging.getLogger("alerter.daemon")
 
 LOOK_EVERY = 1.0  # seconds between two looks of the main thread at signals, the clock and the workers
 JUMP = timedelta(seconds=30)  # a wall clock that moved by more than this against the monotonic one was set or slept
-SHARED_TICK = timedelta(seconds=10)  # on a shared database: how soon a killed daemon's accounts are taken over
-OUTBOX_LOOK = 30.0  # seconds; on a shared database others may have put rows there
+TICK = timedelta(seconds=4)  # between two looks whether an account is due; a dead daemon's are soon taken over
+POLLS_AT_ONCE = 20  # accounts; a server that hangs holds one place until its deadline
+OUTBOX_LOOK = 30.0  # seconds without a message until the outbox is looked at all the same
+SHARED_OUTBOX_LOOK = 4.0  # seconds; on a shared database others may have died with messages on their way
+START_WITHIN = 300.0  # seconds that a database may stay away at the start
+START_STEP = 60.0  # seconds that one try may take
+START_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between the tries, the last one again and again
 STOP_WITHIN = 30.0  # seconds for work under way to end after SIGTERM
 
 
@@ -50,18 +58,45 @@ class Daemon:
         self._runtime = Runtime(config, clock=self._clock, stop=self._stop, owner=owner_name())
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
+            executors={"default": ThreadPoolExecutor(POLLS_AT_ONCE)},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
+        # A poll that outlasts a tick is no news.
+        logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
+        self._storage = StorageWatch(self._clock, self._tell_of_storage)
+        self._not_before: dict[str, float] = {}  # monotonic second of a worker's next try after the database failed
+        self._set_by = timedelta(0)  # what the wall clock was set by and the database does not know yet
+        self._lost: StoreLost | None = None
         self._deliverer = threading.Thread(target=self._deliver_until_stopped, name="deliver", daemon=True)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT and return the exit code; raise AlerterError if the start fails."""
         with self._signals():
-            self._runtime.open(progress=lambda text: self._note("action=migrating", step=text))
+            if not self._open():
+                return 0
             try:
                 return self._run()
             finally:
                 self._runtime.close_store()
+
+    def _open(self) -> bool:
+        """Open the database, waiting for one that is busy or away; False when told to stop meanwhile."""
+        began = self._clock.monotonic()
+        for pause in chain(START_PAUSES, repeat(START_PAUSES[-1])):
+            try:
+                self._runtime.open(progress=lambda text: self._note("action=migrating", step=text))
+            except StoreBusy as error:
+                if self._clock.monotonic() + pause - began > START_WITHIN:
+                    raise
+                fields = {"error": str(error), "next_try_s": pause}
+                log.warning("action=waiting_for_database", extra={"fields": fields})
+                self._notifier.extend(pause + START_STEP)
+                self._notifier.status(f"waiting for the database: {error}")
+                if self._clock.wait(pause, self._stop):
+                    return False
+            else:
+                return True
+        raise AssertionError("unreachable")  # pragma: no cover
 
     def _run(self) -> int:
         self._scheduler.add_listener(_log_job_error, EVENT_JOB_ERROR)
@@ -73,6 +108,8 @@ class Daemon:
         self._note("action=started", accounts=accounts, database=_public(self._runtime.plan.config.database))
         self._look_until_stopped()
         self._shut_down()
+        if self._lost is not None:
+            raise self._lost
         return 0
 
     # -------------------------------------------------------------- signals
@@ -125,8 +162,17 @@ class Daemon:
         drift = self._clock.drift()
         if abs(drift) > JUMP:
             log.warning("action=clock_jumped", extra={"fields": {"seconds": drift.total_seconds()}})
+            self._set_by += drift
             self._schedule()
-            self._runtime.mail.set()
+        if self._set_by:
+            try:
+                self._runtime.follow_clock(self._set_by)
+            except StoreError as error:  # tried again at the next look
+                self._storage.failed("clock", error)
+            else:
+                self._storage.worked("clock")
+                self._set_by = timedelta(0)
+                self._schedule()
 
     def _reload(self) -> None:
         self._notifier.reloading(self._clock.monotonic())
@@ -159,6 +205,8 @@ class Daemon:
     def _shut_down(self) -> None:
         self._notifier.stopping("ending what is under way")
         self._note("action=stopping")
+        if self._lost is not None:
+            self._storage.finish(STOP_WITHIN / 2)
         self._runtime.close()
         self._scheduler.shutdown(wait=False)
         self._deliverer.join(STOP_WITHIN)
@@ -176,9 +224,8 @@ class Daemon:
         for job in self._scheduler.get_jobs():
             if job.id not in wanted:
                 job.remove()
-        every = plan.config.poll.every
-        shared = not plan.config.database.startswith("sqlite")
-        tick = min(every, SHARED_TICK) if shared else every
+        self._storage.forget(lambda worker: worker in wanted or not worker.startswith("poll/"))
+        tick = min(plan.config.poll.every, TICK)
         for job_id, account in wanted.items():
             self._scheduler.add_job(
                 self._poll,
@@ -191,12 +238,28 @@ class Daemon:
 
     def _poll(self, account: str) -> None:
         """The boundary of a poll job: nothing that goes wrong here may stop the next one."""
-        if self._stop.is_set():
+        worker = f"poll/{account}"
+        if self._stop.is_set() or self._clock.monotonic() < self._not_before.get(worker, 0.0):
             return
         try:
             self._runtime.poll(account)
+            self._storage.worked(worker)
+        except StoreDown as error:
+            self._not_before[worker] = self._clock.monotonic() + self._on_storage_failure(worker, error)
         except AlerterError as error:
             log.error("action=poll_failed", extra={"fields": {"account": account, "error": str(error)}})
+
+    def _on_storage_failure(self, worker: str, error: StoreDown) -> float:
+        """Say it, end the daemon where going on would do harm, and return the seconds until the next try."""
+        pause = self._storage.failed(worker, error)
+        if isinstance(error, StoreLost):
+            self._lost = error
+            self._stop.set()
+            self._wake.set()
+        return pause
+
+    def _tell_of_storage(self, text: str, over: bool, since: datetime) -> None:
+        announce(self._runtime.plan, text, over=over, owner=owner_name(), since=since, now=self._clock.now())
 
     def _deliver_until_stopped(self) -> None:
         while not self._stop.is_set():
@@ -204,6 +267,9 @@ class Daemon:
             try:
                 self._runtime.deliver()
                 pause = self._pause()
+                self._storage.worked("deliver")
+            except StoreDown as error:
+                pause = self._on_storage_failure("deliver", error)
             except AlerterError as error:
                 log.error("action=delivery_failed", extra={"fields": {"error": str(error)}})
                 pause = OUTBOX_LOOK
@@ -213,10 +279,12 @@ class Daemon:
             self._runtime.mail.wait(pause)
 
     def _pause(self) -> float:
+        shared = not self._runtime.plan.config.database.startswith("sqlite")
+        longest = SHARED_OUTBOX_LOOK if shared else OUTBOX_LOOK
         due_at = self._runtime.next_delivery_at()
         if due_at is None:
-            return OUTBOX_LOOK
-        return min(OUTBOX_LOOK, max(0.1, (due_at - self._clock.now()).total_seconds()))
+            return longest
+        return min(longest, max(0.1, (due_at - self._clock.now()).total_seconds()))
 
     @staticmethod
     def _note(action: str, **fields: object) -> None:
