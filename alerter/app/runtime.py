@@ -200,6 +200,7 @@ class Runtime:
         with self.store.write() as tx:
             tx.accounts.check(claim, now)
             tx.accounts.record_poll(claim, record(poll, started_at=started_at, ended_at=now, calls=calls))
+            keep_calls(tx, claim.account, calls, now)
 
     def _release(self, plan: Plan, claim: Claim, poll: PollOutcome, started_at: datetime) -> None:
         now = self.clock.now()

@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from alerter.app.cycle import Cap, quota_of
+from alerter.app.calls import calls_of
+from alerter.app.filling import fill_fact
 from alerter.app.load import load_history
+from alerter.app.settings import Cap, quota_of
 from alerter.app.views import SCHEMA, Document, iso
 from alerter.core.area import Area
 from alerter.core.model import Contract, History
@@ -17,6 +19,9 @@ from alerter.store import AccountState, StoredContract, Tx
 
 SHOWN_AFTER_END = timedelta(days=7)  # the default revision window: until then an ended term's figures still move
 OVERDUE = timedelta(hours=1)  # without a poll, or in the outbox: longer than any ordinary pause
+
+# Health alerts that the figures of a status do not show by themselves.
+SHOWN_HEALTH = frozenset({"contract_missing", "meaning_unproven", "contradiction", "users_shrunk", "bad_data"})
 
 # What a person can do about a failing account, by the error's reason.
 CURES = {
@@ -55,7 +60,7 @@ def status_document(tx: Tx, settings: StatusSettings, *, now: datetime) -> Docum
         "problems": [],
         "database": settings.database,
         "config": {"path": settings.config_path or None, "rejected": [str(one) for one in rejected]},
-        "accounts": [_account(state) for state in states],
+        "accounts": [_account(state, calls_of(tx, state.name)) for state in states],
         "contracts": list(_contracts(tx, settings, states, now)),
         "alerts": {key: counts[key] for key in ("firing", "pending", "resolved")},
         "outbox": _outbox(tx),
@@ -69,7 +74,7 @@ def _wanted(account: str, accounts: Collection[str] | None) -> bool:
     return accounts is None or account in accounts
 
 
-def _account(state: AccountState) -> Document:
+def _account(state: AccountState, calls: list[Document]) -> Document:
     return {
         "name": state.name,
         "ok": state.failing_since is None and state.last_ok_at is not None,
@@ -81,6 +86,7 @@ def _account(state: AccountState) -> Document:
         "message": state.message,
         "calls_last": state.calls_last,
         "calls_total": state.calls_total,
+        "calls": calls,
         "polls": state.polls,
     }
 
@@ -119,7 +125,9 @@ def contract_document(
     figures = _figures(history, cap.area, now) if history else dict.fromkeys(FIGURES)
     if history is None and cap.area is not None:
         figures |= {"unit": cap.area.unit.symbol, "cap": cap.area.value}
-    return _term(stored.contract, settings, now) | figures | {"cap_source": cap.source}
+    fill = dict(tx.journal.get(fill_fact(stored.key)) or {})
+    more = {"cap_source": cap.source, "fill": {"read": fill["read"], "of": fill["of"]} if fill else None}
+    return _term(stored.contract, settings, now) | figures | more
 
 
 def _term(contract: Contract, settings: StatusSettings, now: datetime) -> Document:
@@ -230,7 +238,7 @@ def _outbox_problems(outbox: Document, now: datetime) -> Iterable[Document]:
 def _health_problems(live: Iterable[Alert]) -> Iterable[Document]:
     """Yield what health alerts know and the figures above do not show."""
     for alert in live:
-        if alert.status is Status.FIRING and alert.kind in ("contract_missing", "meaning_unproven"):
+        if alert.status is Status.FIRING and alert.kind in SHOWN_HEALTH:
             what = f"{alert.account}: {alert.figures.get('message') or alert.kind}"
             yield _problem(what, str(alert.figures.get("to_do") or "ask Leaf whether the contract still exists"))
 

@@ -49,6 +49,14 @@ def say(text: str = "", *, err: bool = False) -> None:
     click.echo(words_of(text, 4000), err=err)
 
 
+def say_folded(text: str, *, indent: int) -> None:
+    """Write a sentence over as many lines as it takes, all but the first indented."""
+    import textwrap
+
+    for line in textwrap.wrap(words_of(text, 4000), width=_width(), subsequent_indent=" " * indent):
+        click.echo(line)
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Write one JSON document: ASCII only, so that no terminal can be made to obey a name; no NaN."""
     text = json.dumps(_finite(document), indent=2, allow_nan=False)

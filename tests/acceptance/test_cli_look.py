@@ -155,17 +155,6 @@ def test_looking_needs_no_config_when_the_database_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_config_whose_secrets_are_the_daemons_own_does_not_hide_the_database(seen: World) -> None:
-    seen.env["CLI_PASSWORD"] = None
-    try:
-        ran = seen.run("alerts", "--database", str(seen.database))
-        assert ran.code == 0
-        assert "CLI_PASSWORD" in ran.err
-        assert seen.run("alerts").code == 2
-    finally:
-        seen.env["CLI_PASSWORD"] = "x"
-
-
 @pytest.mark.parametrize("look", LOOKS, ids=" ".join)
 def test_looking_never_creates_a_database(tmp_path: Path, look: tuple[str, ...]) -> None:
     missing = tmp_path / "none.db"

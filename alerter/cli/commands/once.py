@@ -7,9 +7,11 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +20,14 @@ import click
 from alerter.cli.exits import FAILED, INTERRUPTED, OK
 from alerter.cli.frame import Command, config_option, database_option, format_option, read_config
 from alerter.cli.output import counted, print_json, say
+from alerter.cli.progress import shown_fills
 
 if TYPE_CHECKING:
     from alerter.app.deliver import DeliveryOutcome
+    from alerter.app.plan import Plan
     from alerter.app.poll import ContractOutcome
     from alerter.app.runtime import Runtime, TickOutcome
+    from alerter.app.settings import Filled
 
 
 def instant(_ctx: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
@@ -67,25 +72,40 @@ def command(config: Path | None, at: datetime | None, database: str | None, as_f
         clock = VirtualClock(at)
         clock.flow(1.0)
     loaded = with_database(read_config(config), database)
-    runtime = Runtime(loaded, clock=clock, stop=threading.Event(), owner=f"once on {owner_name()}")
-    with _interruptible(runtime) as interrupted:
-        runtime.open()
-        try:
-            if at is not None:
-                _rehearse(runtime)
-            if as_format == "json":
-                _print_messages_elsewhere(runtime)
-            document = _run(runtime, at)
-        finally:
-            runtime.close()
-            runtime.close_store()
-    if interrupted.is_set():
+    with shown_fills() as on_filled:
+        fit = partial(_fit, rehearsed=None if at is None else clock.now, on_filled=on_filled)
+        runtime = Runtime(loaded, clock=clock, stop=threading.Event(), owner=f"once on {owner_name()}", fit=fit)
+        document = _worked(runtime, at, as_json=as_format == "json")
+    if document is None:
         return INTERRUPTED
     if as_format == "json":
         print_json(document)
     else:
         _print_text(document)
     return OK if document["ok"] else FAILED
+
+
+def _fit(plan: Plan, *, rehearsed: Callable[[], datetime] | None, on_filled: Callable[[Filled], None]) -> Plan:
+    """Let the bars hear of history read; put before the servers what keeps back answers from after `rehearsed`."""
+    from alerter.cli.rehearsal import AsOf
+
+    polls = {name: replace(settings, on_filled=on_filled) for name, settings in plan.polls.items()}
+    sources = plan.sources if rehearsed is None else {name: AsOf(one, rehearsed) for name, one in plan.sources.items()}
+    return replace(plan, polls=polls, sources=sources)
+
+
+def _worked(runtime: Runtime, at: datetime | None, *, as_json: bool) -> dict[str, Any] | None:
+    """Poll, evaluate and deliver once, and return what came of it; None if that was interrupted."""
+    with _interruptible(runtime) as interrupted:
+        runtime.open()
+        try:
+            if as_json:
+                _print_messages_elsewhere(runtime)
+            document = _run(runtime, at)
+        finally:
+            runtime.close()
+            runtime.close_store()
+    return None if interrupted.is_set() else document
 
 
 @contextmanager
@@ -109,16 +129,6 @@ def _interruptible(runtime: Runtime) -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _rehearse(runtime: Runtime) -> None:
-    """Put between the runtime and its servers what keeps back answers from after its clock."""
-    from alerter.cli.rehearsal import AsOf
-
-    sources = runtime.plan.sources
-    assert isinstance(sources, dict)  # noqa: S101 - build_plan makes it; a Mapping only to its readers
-    for name in sources:
-        sources[name] = AsOf(sources[name], runtime.clock.now)
 
 
 def _print_messages_elsewhere(runtime: Runtime) -> None:

@@ -14,7 +14,20 @@ import click
 from alerter.cli.commands.once import instant
 from alerter.cli.exits import FAILED, OK
 from alerter.cli.frame import Command, config_option, database_option, format_option
-from alerter.cli.output import Column, Styled, age, ago, area, counted, due, percent, print_json, print_table, say
+from alerter.cli.output import (
+    Column,
+    Styled,
+    age,
+    ago,
+    area,
+    counted,
+    due,
+    percent,
+    print_json,
+    print_table,
+    say,
+    say_folded,
+)
 
 if TYPE_CHECKING:
     from alerter.app.status import StatusSettings
@@ -82,7 +95,7 @@ def _print(document: dict[str, Any]) -> None:
             Column("account", wrap=True),
             Column("polled"),
             Column("next"),
-            Column("calls", right=True),
+            Column("calls last / all", right=True, wrap=True),
             Column("state", wrap=True),
         ],
         [
@@ -90,7 +103,7 @@ def _print(document: dict[str, Any]) -> None:
                 one["name"],
                 ago(one["last_poll_at"], now),
                 due(one["next_poll_at"], now),
-                f"{one['calls_total']:,}",
+                f"{one['calls_last']:,} / {one['calls_total']:,}",
                 _state(one),
             )
             for one in document["accounts"]
@@ -111,6 +124,7 @@ def _print(document: dict[str, Any]) -> None:
             [_contract(one, now) for one in document["contracts"]],
         )
         say()
+    _print_calls(document["accounts"])
     alerts, outbox = document["alerts"], document["outbox"]
     say(f"alerts   {alerts['firing']} firing, {alerts['pending']} pending, {alerts['resolved']} resolved")
     waiting = f", the oldest since {ago(outbox['oldest_pending_at'], now)}" if outbox["oldest_pending_at"] else ""
@@ -124,6 +138,15 @@ def _print(document: dict[str, Any]) -> None:
     for problem in document["problems"]:
         say(f"- {problem['what']}")
         say(f"  {problem['do']}")
+
+
+def _print_calls(accounts: list[dict[str, Any]]) -> None:
+    """Write what was asked, by endpoint: in the last poll and in all."""
+    for account in accounts:
+        asked = [f"{one['endpoint']} {one['last']:,} / {one['total']:,}" for one in account["calls"]]
+        if asked:
+            whose = f" of {account['name']}" if len(accounts) > 1 else ""
+            say_folded(f"calls    {', '.join(asked)}{whose}", indent=9)
 
 
 def _state(account: dict[str, Any]) -> Styled:
@@ -150,6 +173,8 @@ def _contract(one: dict[str, Any], now: str) -> tuple[Any, ...]:
 
 
 def _freshness(one: dict[str, Any], now: str) -> str | Styled:
+    if one["fill"] and one["fill"]["read"] < one["fill"]["of"]:
+        return Styled(f"history {one['fill']['read']}/{one['fill']['of']} days", "yellow")
     if one["data_at"] is None:
         return "no answer yet"
     if one["meaning"] in ("unproven", "contradicted"):
