@@ -28,6 +28,7 @@ from alerter.store import Claim, Store, StoredContract, Tx
 log = logging.getLogger("alerter.cycle")
 
 CLOCKED = frozenset({"contract_end"})  # kinds that follow from the calendar and need no fresh answer
+JUDGED_FOR_ALL = frozenset({"channel_broken", "config_rejected"})  # by the first account's cycle
 OVER = frozenset({Status.INACTIVE, Status.CLOSED})
 RESTING = frozenset({Status.INACTIVE, Status.RESOLVED, Status.CLOSED})
 
@@ -71,6 +72,7 @@ class Cycle:
             self._evaluate(stored, terms, names)
         self._judge_health(terms)
         self._close_orphans(terms)
+        self._adopt_gone_accounts()
         messages = self._speak()
         self._tx.alerts.save(self._alerts[key] for key in sorted(self._touched))
         self._tx.alerts.add_transitions(self._transitions)
@@ -217,7 +219,7 @@ class Cycle:
     def _close_orphans(self, terms: Sequence[StoredContract]) -> None:
         by_period = {(one.contract.id, one.contract.period): one.contract for one in terms}
         for alert in list(self._alerts.values()):
-            reason = self._why_close(alert, by_period)
+            reason = self._why_close(alert, by_period) or self._why_mute(alert)
             if reason:
                 closed = close(alert, reason=reason, now=self._now)
                 self._keep(closed.alert, closed.transitions)
@@ -233,6 +235,26 @@ class Cycle:
         return (
             "period_ended" if contract.end_at and self._now >= contract.end_at + self._settings.settling.revise else ""
         )
+
+    def _why_mute(self, alert: Alert) -> str:
+        """Name why an alert that hangs on no contract is nobody's any more: its recipient is gone, or its judge."""
+        if alert.kind not in JUDGED_FOR_ALL or alert.status is Status.CLOSED:
+            return ""
+        recipients = {one for ids in self._settings.recipients.values() for one in ids}
+        gone = alert.kind == "channel_broken" and alert.window not in recipients
+        return "subject_gone" if gone or self._account != self._settings.first_account else ""
+
+    def _adopt_gone_accounts(self) -> None:
+        """End the alerts of accounts that the config does not have any more; nobody else will."""
+        if self._account != self._settings.first_account:
+            return
+        gone = [one for one in self._tx.alerts.live() if one.account not in {self._account, *self._settings.aliases}]
+        for account in {one.account for one in gone}:
+            for stored in self._tx.usage.contracts(account):
+                self._contracts.setdefault((stored.contract.id, stored.contract.period), stored.contract)
+        for alert in gone:
+            closed = close(alert, reason="subject_gone", now=self._now)
+            self._keep(closed.alert, closed.transitions)
 
     # -------------------------------------------------------------- 4: messages
     def _speak(self) -> int:
@@ -263,7 +285,9 @@ class Cycle:
             if not reason.startswith(NotifyReason.NOTHING.value):
                 fields = {"alert": alert.fingerprint, "rule": alert.rule, "recipient": recipient, "reason": reason}
                 log.info("action=notify_decided", extra={"fields": fields})
-        return [(decision.alert, notice) for notice in decision.notices]
+        # Whoever was told may be gone from the config: what nobody will ever send is not put into the outbox.
+        here = {recipient for ids in self._settings.recipients.values() for recipient in ids}
+        return [(decision.alert, notice) for notice in decision.notices if notice.recipient in here]
 
 
 def alert_labels(alert: Alert) -> dict[str, str]:

@@ -26,6 +26,7 @@ from alerter.errors import (
     LeafMalformed,
     LeafNotFound,
     LeafRejected,
+    LeafUnavailable,
     StoreDown,
 )
 from alerter.store import Claim, PollRecord, StaleClaim, Store, StoredContract, Tx
@@ -112,7 +113,9 @@ class AccountPoll:
         account, trouble = self._claim.account, None
         try:
             contracts = self._contracts()
-        except (LeafMalformed, LeafRejected, LeafForbidden, LeafNotFound) as error:
+        except (LeafMalformed, LeafRejected, LeafForbidden, LeafNotFound, LeafUnavailable) as error:
+            if isinstance(error, LeafUnavailable) and error.status is None:
+                return PollOutcome(account=account, error=error)  # no answer at all: nothing else will get one
             # A list that cannot be read says nothing about the contracts known already.
             contracts, trouble = self._known_contracts(), error
             self._keep_refused(None, error)

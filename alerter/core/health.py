@@ -41,6 +41,7 @@ _MEANING = {
     SummaryMeaning.CONTRADICTED: "the data contradict what the users' figures meant, so nothing billed is known",
 }
 _ON = 1.0
+PAST_THE_LOGIN = frozenset({"forbidden", "not_found", "rejected"})  # failures of a server that knew who asked
 _HOUR = timedelta(hours=1)
 
 
@@ -100,14 +101,17 @@ def source_findings(source: SourceHealth, limit: timedelta, now: datetime) -> It
     """Judge one account: is the login refused, and for how long has nothing been read (from `limit` on)."""
     subject = Subject(account=source.account)
     refused = source.reason == "unauthorized"
-    yield _switch("login_failed", subject, refused, Severity.CRITICAL, {
+    # A server that is out of order neither takes the login nor refuses it.
+    answered = source.failing_since is None or source.reason in PAST_THE_LOGIN
+    yield _switch("login_failed", subject, refused if refused or answered else None, Severity.CRITICAL, {
         "message": source.message or "the login works",
         "failing_since": _iso(source.failing_since),
         "next_poll_at": source.next_poll_at.isoformat(),
     })  # fmt: skip
     since = source.read_at or source.failing_since
-    blind_for = max(now - since, timedelta(0)) if source.failing_since and since and not refused else timedelta(0)
-    yield _blind(subject, blind_for, limit, {
+    blind_for = max(now - since, timedelta(0)) if source.failing_since and since else timedelta(0)
+    # While the login is refused that is told, and this neither begins nor ends.
+    yield _blind(subject, None if refused else blind_for, limit, {
         "message": f"nothing was read for {_words(blind_for)}: {source.message}" if blind_for else "read again",
         "last_read_at": _iso(source.read_at),
         "next_poll_at": source.next_poll_at.isoformat(),
@@ -119,7 +123,7 @@ def contract_findings(health: ContractHealth, *, source_ok: bool, limit: timedel
     """Judge one running term; while its account cannot be read at all, that alone is said."""
     contract = health.contract
     subject = Subject(account=contract.account, contract=contract)
-    yield _blind(subject, _lag(health, now) if source_ok else timedelta(0), limit, {
+    yield _blind(subject, _lag(health, now) if source_ok else None, limit, {
         "message": f"{contract.label}: the newest day read is {health.newest_on or 'none'}",
         "last_read_at": _iso(health.read_at),
         "newest_day": health.newest_on.isoformat() if health.newest_on else None,
@@ -202,28 +206,28 @@ def config_finding(account: str, rejected: list[str]) -> Finding:
 def _switch(
     kind: str,
     subject: Subject,
-    on: bool,
+    on: bool | None,
     severity: Severity,
     figures: dict[str, Any],
     *,
     window: str = "-",
 ) -> Finding:
     tiers = (Tier(at=_ON, severity=severity),)
-    return _finding(kind, subject, _ON if on else 0.0, tiers, figures, window=window)
+    return _finding(kind, subject, None if on is None else float(on), tiers, figures, window=window)
 
 
-def _blind(subject: Subject, blind_for: timedelta, limit: timedelta, figures: dict[str, Any]) -> Finding:
+def _blind(subject: Subject, blind_for: timedelta | None, limit: timedelta, figures: dict[str, Any]) -> Finding:
     tiers = [Tier(at=limit / _HOUR, severity=Severity.WARNING, label=_words(limit))]
     if limit < BLIND_FOR_CRITICAL:
         label = _words(BLIND_FOR_CRITICAL)
         tiers.append(Tier(at=BLIND_FOR_CRITICAL / _HOUR, severity=Severity.CRITICAL, label=label))
-    return _finding("stale_data", subject, blind_for / _HOUR, tuple(tiers), figures)
+    return _finding("stale_data", subject, None if blind_for is None else blind_for / _HOUR, tuple(tiers), figures)
 
 
 def _finding(
     kind: str,
     subject: Subject,
-    value: float,
+    value: float | None,
     tiers: tuple[Tier, ...],
     figures: dict[str, Any],
     *,
@@ -246,7 +250,7 @@ def _finding(
         period=contract.period if contract else "-",
         window=window,
         value=value,
-        proof=Proof.FRESH,
+        proof=Proof.UNKNOWN if value is None else Proof.FRESH,
         tiers=tiers,
         labels=labels,
         figures=figures,

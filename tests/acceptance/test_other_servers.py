@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli_world import Ran, run
 from tests.plain_leaf import PlainContract, PlainLeaf, _day
-from tests.sinks import HttpSink, http_sink
+from tests.sinks import HttpSink, Reply, http_sink
 
 TODAY = date(2026, 5, 14)
 START = date(2026, 3, 1)
@@ -136,3 +136,35 @@ def test_what_a_server_says_of_days_after_a_term_is_not_the_terms(tmp_path: Path
         for day in (17, 18):
             assert here.once(f"2026-05-{day}T12:00:00Z").code == 0
         assert here.firing() == {("contract-cap", 50.0)}, "corrections count until the days are final"
+
+
+def test_a_contract_list_that_fails_keeps_no_contract_from_being_read(tmp_path: Path) -> None:
+    leaf = PlainLeaf([PlainContract("c", "OPERATIONS_FILE", START, None, usage(TODAY))], TODAY)
+    with place(tmp_path, leaf) as here:
+        assert here.once("2026-05-14T10:00:00Z").code == 0
+        leaf.status["/billing/contracts"] = 500
+        leaf.contracts["c"].usage["user-0"][TODAY] += 300.0
+        ran = here.once("2026-05-14T11:00:00Z")
+        assert ran.code == 1
+        assert "500" in ran.err
+        assert here.contract("c")["used_billed"] == pytest.approx(billed(usage(TODAY)) + 300.0)
+        assert ("user-cap", 100.0) in here.firing()
+
+
+def test_alerts_of_what_the_config_lost_end_and_nothing_waits_for_a_channel_that_is_gone(tmp_path: Path) -> None:
+    leaf = PlainLeaf([PlainContract("c", "OPERATIONS_FILE", START, None, usage(TODAY))], TODAY)
+    with place(tmp_path, leaf) as here, http_sink() as gone:
+        gone.replies = [Reply(404, b"no_service")]
+        url = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FR"
+        here.write(CONFIG.replace("channels:\n", f'channels:\n  old: {{{{url: "{url}", base_url: {gone.url}}}}}\n'))
+        for hour in (10, 11):
+            here.once(f"2026-05-14T{hour}:00:00Z")
+        assert ("channel_broken", 1.0) in here.firing()
+        here.write(CONFIG.replace("name: prod", "name: live"))  # another account, and one channel less
+        for hour in (12, 13):
+            assert here.once(f"2026-05-14T{hour}:00:00Z").code == 0
+        alerts = here.run("alerts", "--format", "json").json["alerts"]
+        assert {one["account"] for one in alerts if one["status"] == "firing"} == {"live"}
+        assert not [one for one in alerts if one["kind"] == "channel_broken" and one["status"] == "firing"]
+        counts = here.run("outbox", "--format", "json").json["counts"]
+        assert (counts["pending"], counts["sending"]) == (0, 0)

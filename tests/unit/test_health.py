@@ -97,13 +97,13 @@ def test_blindness_is_told_after_its_limit_and_gets_worse_after_a_day() -> None:
 
 
 def test_a_refused_login_is_not_told_as_stale_data_too() -> None:
-    assert of_source(source("unauthorized", timedelta(days=2), timedelta(days=2)))["stale_data"].value == 0.0
+    assert of_source(source("unauthorized", timedelta(days=2), timedelta(days=2)))["stale_data"].value is None
 
 
 def test_a_contract_that_lags_behind_is_told_unless_its_whole_account_is_blind() -> None:
     behind = term(newest_on=NOW.date() - timedelta(days=3))
     assert (of_term(behind)["stale_data"].value or 0) > 24
-    assert of_term(behind, source_ok=False)["stale_data"].value == 0.0
+    assert of_term(behind, source_ok=False)["stale_data"].value is None
     yesterday = term(newest_on=NOW.date() - timedelta(days=1))
     assert (of_term(yesterday)["stale_data"].value or 0) < 1
 
@@ -135,3 +135,20 @@ def test_health_routes_by_its_kind() -> None:
     for finding in (*of_source(source()).values(), *of_term(term()).values(), health.config_finding("prod", ["x"])):
         assert finding.labels["kind"] == "health"
         assert finding.kind in health.KINDS
+
+
+def test_an_outage_or_a_refused_login_ends_no_alert_about_the_other() -> None:
+    refused = source("unauthorized", timedelta(hours=3), timedelta(hours=3))
+    down = source("unavailable", timedelta(hours=4), timedelta(hours=4))
+    good = source(read_ago=timedelta(0))
+    told = {}
+    for kind in ("login_failed", "stale_data"):
+        told[kind] = lives([of_source(one)[kind] for one in (refused, refused, down, down, refused, good)])[1]
+    assert told == {"login_failed": ["firing", "resolved"], "stale_data": ["firing", "resolved"]}
+    assert of_source(source("not_found", timedelta(hours=3), timedelta(0)))["login_failed"].value == 0.0
+
+
+def test_a_contract_that_lags_does_not_catch_up_because_its_account_fails() -> None:
+    behind = term(newest_on=NOW.date() - timedelta(days=5))
+    _, told = lives([of_term(behind)["stale_data"], of_term(behind, source_ok=False)["stale_data"]])
+    assert told == ["firing"]
