@@ -33,6 +33,7 @@ from alerter.store import Claim, Store, StoredContract, Tx
 log = logging.getLogger("alerter.poll")
 
 FILL_BATCH = 14  # days of a first fill per commit
+REFUSALS = 3  # of one past day's summary until it is left alone for the rest of the UTC day
 
 
 class StoppingError(AlerterError):
@@ -90,6 +91,7 @@ class ContractPoll:
         self._today = tools.clock.now().date()
         self._span = 0  # which form of the organisation's range the server took
         self._refused: dict[date, str] = {}  # days whose summary could not be used, and why
+        self._unchanged: set[date] = set()  # days whose summary says what is stored
         self.filled_days = 0
 
     def run(self) -> int:
@@ -107,7 +109,14 @@ class ContractPoll:
         summaries = self._summaries(sorted(wanted & read, reverse=True))
         if isinstance(summary, SummaryAnswer):
             summaries.append(summary)
-        said = Said(newest=summary, summaries=summaries, answer=answer, owner=owner, refused=dict(self._refused))
+        said = Said(
+            newest=summary,
+            summaries=summaries,
+            answer=answer,
+            owner=owner,
+            refused=dict(self._refused),
+            unchanged=frozenset(self._unchanged),
+        )
         snapshot_id, fetched_at = self._commit(said, known)
         configured = self._tools.settings.summary_means(self._stored.contract)
         revise = self._tools.settings.settling.revise
@@ -169,7 +178,10 @@ class ContractPoll:
             self._keep_sample(error)
             self._refused[day] = str(error)
             return None
-        return answer if isinstance(answer, SummaryAnswer) and answer.day == day else None
+        if isinstance(answer, Unchanged):
+            self._unchanged.add(day)
+            return None
+        return answer if answer.day == day else None
 
     # -------------------------------------------------------------- which days
     def _days_to_read(self, read: set[date], changed: set[date]) -> set[date]:
@@ -178,11 +190,13 @@ class ContractPoll:
         past = {self._start_on + timedelta(days=n) for n in range((last - self._start_on).days + 1)}
         window = {day for day in past if last - day < self._tools.settings.settling.revise}
         fact = self._facts()
+        absent = {date.fromisoformat(day) for day in fact.get("absent", ())}
         if fact.get("window_read_on") != self._today.isoformat():
-            absent = {date.fromisoformat(day) for day in fact.get("absent", ())}
             return (past - read - absent) | window | (changed & past)
-        # The window was read today: what it lacked then is asked for again tomorrow.
-        return (past - read - window - {date.fromisoformat(day) for day in fact.get("absent", ())}) | (changed & past)
+        # The window was read today: what it lacked is asked for again tomorrow, what was refused a few times today.
+        refused = {date.fromisoformat(day): tries for day, tries in fact.get("refused", {}).items()}
+        again = {day for day, tries in refused.items() if tries < REFUSALS}
+        return (past - read - window - absent - refused.keys()) | ((changed | again) & past)
 
     def _last_day(self) -> date:
         end_at = self._stored.contract.end_at
@@ -219,7 +233,10 @@ class ContractPoll:
     def _commit_part(self, summaries: Sequence[SummaryAnswer], absent: set[date], filling: Filling) -> None:
         now = self._clock.now()
         fact = self._facts()
-        fact["absent"] = sorted({*fact.get("absent", ()), *(day.isoformat() for day in absent)})
+        lacking = {
+            day.isoformat() for day in absent - self._refused.keys()
+        }  # what was refused may be there all the same
+        fact["absent"] = sorted({*fact.get("absent", ()), *lacking})
         with self._store.write() as tx:
             tx.accounts.check(self._tools.claim, now)
             snapshot_id = tx.usage.add_snapshot(self._stored.key, now, self._today, complete=False)
@@ -241,12 +258,22 @@ class ContractPoll:
             revised = tx.usage.add_owner_range(snapshot_id, self._stored.key, said.owner)
             self._note(tx, events_of(contract, said, known, settling=settling, today=self._today), now)
             keep_conventions(tx, self._stored, conventions_of(said, known, self._today), now)
-            learned = {"window_read_on": self._today.isoformat(), "span": self._span}
+            learned = {
+                "window_read_on": self._today.isoformat(),
+                "span": self._span,
+                "refused": self._refusals(fact),
+            }
             if learned != {name: fact.get(name) for name in learned}:
                 tx.journal.put(self._fact_key(), fact | learned, now)
         fields = self._fields(snapshot=snapshot_id, days=len(changed), range_days=len(revised))
         log.debug("action=snapshot_stored", extra={"fields": fields})
         return snapshot_id, now
+
+    def _refusals(self, fact: dict[str, Any]) -> dict[str, int]:
+        """Return how often each day's summary was refused since the window was read."""
+        before = fact.get("refused", {}) if fact.get("window_read_on") == self._today.isoformat() else {}
+        given_up = {day: tries for day, tries in before.items() if tries >= REFUSALS}
+        return given_up | {day.isoformat(): before.get(day.isoformat(), 0) + 1 for day in sorted(self._refused)}
 
     def _note(self, tx: Tx, events: Iterable[Event], now: datetime) -> None:
         tx.usage.note_events(self._tools.claim.account, ((self._stored.key, event) for event in events), now)

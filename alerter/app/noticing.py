@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -36,6 +36,7 @@ class Said:
     answer: RangeAnswer  # the organisation's range, days outside the term included
     owner: RangeAnswer  # its days within the term and up to today
     refused: Mapping[date, str]  # days whose summary could not be used, and why
+    unchanged: Collection[date]  # past days whose summary says what is stored
 
 
 def known_of(tx: Tx, key: int) -> Known:
@@ -58,6 +59,8 @@ def events_of(contract: Contract, said: Said, known: Known, *, settling: Settlin
     yield quality.future_days(said.answer, today)
     yield from quality.range_revision(inside, known.ranges, today)
     yield from summary_events(said.summaries, said.refused)
+    for day in said.unchanged:
+        yield quality.accepted("day", day)
     yield from quality.unique_contradictions(said.summaries, inside, known.unique, today)
     yield from quality.summary_revision(said.summaries, known.summaries, today)
     if isinstance(said.newest, SummaryAnswer):
