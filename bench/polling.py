@@ -22,7 +22,7 @@ rules:
   - {id: spike-ratio, kind: daily_spike, method: ratio}
   - {id: spike-absolute, kind: daily_spike, method: absolute, at_least: 9000000 acre}
   - {id: user-spike, kind: daily_spike, scope: user}
-  - {id: contract-cap, kind: contract_cap, tiers: [50%, 80%, 100%]}
+  - {id: contract-cap, kind: contract_cap, tiers: [{at: 50%}, {at: 80%}, {at: 100%}]}
   - {id: month-cap, kind: contract_cap, cap: 90000000 acre, per: month}
   - {id: user-cap, kind: user_cap, cap: 900000 acre}
   - {id: user-day-cap, kind: user_cap, cap: 90000 acre, per: day}

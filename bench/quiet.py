@@ -60,7 +60,8 @@ def counts(store: Store) -> dict[str, int]:
     """Return the number of rows of every table."""
     with store.engine.connect() as connection:
         names = list(connection.scalars(TABLES))
-        return {name: int(connection.scalar(sa.text(f'SELECT count(*) FROM "{name}"')) or 0) for name in names}
+        count = sa.select(sa.func.count())
+        return {name: int(connection.scalar(count.select_from(sa.table(name))) or 0) for name in names}
 
 
 def written_by(database: Path, work: Callable[[], object], runs: int) -> float:
@@ -84,6 +85,7 @@ class Upserting:
 
     def __init__(self, database: Path, server: Server, contracts: int) -> None:
         self._server, self._contracts = server, contracts
+        self._polls = 0
         self._session = requests.Session()
         self._session.trust_env = False
         self._database = sqlite3.connect(database, isolation_level=None)
@@ -93,13 +95,14 @@ class Upserting:
                                " PRIMARY KEY (contract, user, day))")  # fmt: skip
 
     def poll(self) -> None:
-        """Ask what a poll asks and write every value down."""
+        """Ask what a poll asks and write every value down, with the time of reading."""
+        self._polls += 1
         for number in range(self._contracts):
             where = f"{self._server.url}{BILLING}/contract-{number}/consumption"
             self._session.get(f"{where}/api-owner", timeout=60).json()
             answer = json.loads(self._session.get(where, timeout=60).content)
             rows = [
-                (f"contract-{number}", one["leafUserId"], answer["date"], one["totalArea"], answer["date"])
+                (f"contract-{number}", one["leafUserId"], answer["date"], one["totalArea"], f"poll {self._polls:09}")
                 for one in answer["leafUsersAreas"]
             ]
             self._database.execute("BEGIN IMMEDIATE")

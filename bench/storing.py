@@ -20,6 +20,10 @@ from bench.world import ACTIVE, LATE, TODAY, Meter, Size, contracts_answer, rang
 YEAR = 365
 USERS = 50_000  # that the target speaks of
 MB = 1e6
+_INSERT = "INSERT INTO plain VALUES (?, ?, ?)"
+_INSERT_ARRAYS = (
+    "INSERT INTO plain SELECT %s, number, area FROM unnest(%s::integer[], %s::double precision[]) AS new (number, area)"
+)
 TARGET_MB = {"sqlite": 45, "postgres": 140}
 
 
@@ -207,8 +211,6 @@ class Plain:
     def next(self) -> None:
         """Move on to another day."""
         self._day += 1
-        if not self._on_postgres:
-            return
 
     def insert(self) -> None:
         """Write every value of a day."""
@@ -224,13 +226,12 @@ class Plain:
         with self._engine.begin() as connection:
             if self._on_postgres:
                 connection.exec_driver_sql(
-                    "INSERT INTO plain SELECT %s, number, area FROM"
-                    " unnest(%s::integer[], %s::double precision[]) AS new (number, area)" + conflict,
+                    _INSERT_ARRAYS + conflict,
                     (day, list(range(len(areas))), areas),
                 )
             else:
                 connection.exec_driver_sql(
-                    "INSERT INTO plain VALUES (?, ?, ?)" + conflict,
+                    _INSERT + conflict,
                     [(day, number, area) for number, area in enumerate(areas)],
                 )
 

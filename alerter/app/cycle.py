@@ -11,11 +11,13 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 from alerter.app.compose import Composer
 from alerter.app.health import health_findings
-from alerter.app.load import load_history, successor_of
+from alerter.app.load import load_history, predecessor_of, successor_of
 from alerter.app.settings import CycleSettings
+from alerter.app.settled import Judged, Memory, circumstances, without_users
 from alerter.core.alerts import Life, advance, close, decide, fingerprint
 from alerter.core.evaluate import evaluate
 from alerter.core.health import life_of
@@ -23,7 +25,7 @@ from alerter.core.model import Contract, Finding, History, subject_key
 from alerter.core.routing import Silence, routed, why_suppressed
 from alerter.core.rules.base import EvalContext, Rule
 from alerter.core.states import Alert, Notice, NotifyReason, Status, Transition
-from alerter.store import Claim, Store, StoredContract, Tx
+from alerter.store import Claim, SnapshotRow, Store, StoredContract, Tx
 
 log = logging.getLogger("alerter.cycle")
 
@@ -46,12 +48,16 @@ class CycleOutcome:
 class Cycle:
     """One evaluation of one account; make a new one for every cycle."""
 
-    def __init__(self, *, tx: Tx, account: str, settings: CycleSettings, composer: Composer, now: datetime) -> None:
+    def __init__(
+        self, *, tx: Tx, account: str, settings: CycleSettings, composer: Composer, now: datetime, memory: Memory
+    ) -> None:
         self._tx = tx
         self._account = account
         self._settings = settings
         self._composer = composer
         self._now = now
+        self._memory = memory
+        self.judged: dict[int, Judged] = {}  # what may be remembered once this is committed
         self._alerts: dict[str, Alert] = {}
         self._touched: set[str] = set()
         self._transitions: list[Transition] = []
@@ -62,14 +68,13 @@ class Cycle:
     def run(self) -> CycleOutcome:
         """Do all five steps inside the given transaction."""
         terms = self._tx.usage.contracts(self._account)
-        names = {**self._tx.usage.user_names(self._account), **self._settings.aliases.get(self._account, {})}
         for alert in self._tx.alerts.live():
             if alert.account == self._account:
                 self._alerts[alert.fingerprint] = alert
         self._carry_over_renamed()
         for stored in terms:
             self._contracts[stored.contract.id, stored.contract.period] = stored.contract
-            self._evaluate(stored, terms, names)
+            self._evaluate(stored, terms)
         self._judge_health(terms)
         self._close_orphans(terms)
         self._adopt_gone_accounts()
@@ -97,24 +102,55 @@ class Cycle:
             self._keep(gone)
 
     # -------------------------------------------------------------- 1 and 2: findings
-    def _evaluate(self, stored: StoredContract, terms: Sequence[StoredContract], names: Mapping[str, str]) -> None:
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        return {**self._tx.usage.user_names(self._account), **self._settings.aliases.get(self._account, {})}
+
+    def _evaluate(self, stored: StoredContract, terms: Sequence[StoredContract]) -> None:
         pending = self._tx.usage.snapshots(stored.key, stored.evaluated_up_to)
         newest = pending[-1] if pending else self._tx.usage.newest_snapshot(stored.key)
         if newest is None:
             return
         for snapshot in pending:
-            history = load_history(self._tx, stored, snapshot, terms=terms, names=names)
-            self._judge(stored, history, terms, snapshot.id, snapshot.fetched_at, clocked=False)
+            history = self._judge_snapshot(stored, snapshot, terms)
             self._snapshots += 1
         if not pending:
             if self._is_over(stored):
                 return
             # Nothing new was learned, but a rule may be: a snapshot evaluated before moves nothing twice.
-            history = load_history(self._tx, stored, newest, terms=terms, names=names)
-            self._judge(stored, history, terms, newest.id, newest.fetched_at, clocked=False)
+            history = self._judge_snapshot(stored, newest, terms)
         self._judge(stored, history, terms, int(self._now.timestamp()), self._now, clocked=True)
         if pending:
             self._tx.usage.mark_evaluated(stored.key, newest.id)
+
+    def _judge_snapshot(
+        self, stored: StoredContract, snapshot: SnapshotRow, terms: Sequence[StoredContract]
+    ) -> History:
+        """Judge one snapshot by the rules that follow figures, unless the same figures moved nothing before."""
+        # When names were read last, and whether the term is renewed.
+        more = str(self._tx.journal.get(f"names/{self._account}")), successor_of(stored, terms) is not None
+        looked_at = [one for one in (stored, predecessor_of(stored, terms)) if one is not None]
+        now = circumstances(self._tx, looked_at, snapshot, settling=self._settings.settling, more=more)
+        resting = all(alert.status in RESTING for alert in self._alerts_of(stored.contract))
+        known = self._memory.history(stored.key, self._settings, now, snapshot) if resting else None
+        if known is not None:
+            return known
+        touched = len(self._touched)
+        history = load_history(self._tx, stored, snapshot, terms=terms, names=self._names)
+        self._judge(stored, history, terms, snapshot.id, snapshot.fetched_at, clocked=False)
+        if resting and touched == len(self._touched):
+            self.judged[stored.key] = Judged(self._settings, now, without_users(history))
+        return history
+
+    def _alerts_of(self, contract: Contract) -> list[Alert]:
+        """Return the contract's alerts that figures may move."""
+        place = (contract.id, contract.period)
+        others = CLOCKED | {"health"}
+        return [
+            alert
+            for alert in self._alerts.values()
+            if (alert.contract_id, alert.period) == place and alert.labels.get("kind") not in others
+        ]
 
     def _is_over(self, stored: StoredContract) -> bool:
         end_at = stored.contract.end_at
@@ -133,10 +169,11 @@ class Cycle:
         rules = [rule for rule in self._settings.rules if (rule.kind in CLOCKED) is clocked]
         context = self._context(stored, history, terms, rules, now)
         silent = {(rule, user, window) for rule, user, window in context.watched if rule in {one.id for one in rules}}
-        for finding in evaluate(rules, history, context):
+        found = evaluate(rules, history, context)
+        for finding in found:
             user = finding.subject.user
             silent.discard((finding.rule, user.id if user else "", finding.window))
-            self._advance(finding, snapshot_id, now)
+        self._advance_all(found, snapshot_id, now)
         self._close_silent(stored.contract, silent)
 
     def _close_silent(self, contract: Contract, silent: Collection[tuple[str, str, str]]) -> None:
@@ -178,9 +215,13 @@ class Cycle:
             planned=self._settings.planned,
         )
 
-    def _advance(self, finding: Finding, snapshot_id: int, now: datetime) -> None:
-        key = fingerprint(finding.rule, finding.subject.key, finding.period, finding.window)
-        before = self._alerts.get(key) or self._tx.alerts.load([key]).get(key)
+    def _advance_all(self, findings: Iterable[Finding], snapshot_id: int, now: datetime) -> None:
+        by_key = {fingerprint(one.rule, one.subject.key, one.period, one.window): one for one in findings}
+        at_rest = self._tx.alerts.load([key for key in by_key if key not in self._alerts])
+        for key, finding in by_key.items():
+            self._advance(finding, self._alerts.get(key) or at_rest.get(key), snapshot_id, now)
+
+    def _advance(self, finding: Finding, before: Alert | None, snapshot_id: int, now: datetime) -> None:
         moved = advance(before, finding, life=self._life(finding.rule), snapshot_id=snapshot_id, now=now)
         if before is None and moved.alert.status is Status.INACTIVE:
             return  # nothing was ever wrong here: no row
@@ -212,8 +253,7 @@ class Cycle:
             recipients=recipients,
             now=self._now,
         )
-        for finding in found:
-            self._advance(finding, int(self._now.timestamp()), self._now)
+        self._advance_all(found, int(self._now.timestamp()), self._now)
 
     # -------------------------------------------------------------- 3: what has lost its ground
     def _close_orphans(self, terms: Sequence[StoredContract]) -> None:
@@ -305,11 +345,18 @@ def run_cycle(
     settings: CycleSettings,
     composer: Composer,
     now: datetime,
+    memory: Memory | None = None,
 ) -> CycleOutcome:
-    """Run one cycle of the claimed account in one transaction; raise StaleClaim if the claim was lost."""
+    """Run one cycle of the claimed account in one transaction; raise StaleClaim if the claim was lost.
+
+    `memory` is what earlier cycles of this process judged; without one everything is judged.
+    """
+    memory = memory or Memory()
     with store.write() as tx:
         tx.accounts.check(claim, now)
-        outcome = Cycle(tx=tx, account=claim.account, settings=settings, composer=composer, now=now).run()
+        cycle = Cycle(tx=tx, account=claim.account, settings=settings, composer=composer, now=now, memory=memory)
+        outcome = cycle.run()
+    memory.keep(cycle.judged)
     for transition in outcome.transitions:
         fields = {
             "alert": transition.fingerprint,

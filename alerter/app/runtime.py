@@ -19,6 +19,7 @@ from alerter.app.heartbeat import Heartbeats
 from alerter.app.lease import LEASE, AccountLease
 from alerter.app.plan import Plan, build_plan
 from alerter.app.poll import AccountPoll, PollOutcome, record
+from alerter.app.settled import Memory
 from alerter.config import Config
 from alerter.errors import ConfigError, LeafRateLimited, Problem
 from alerter.store import Claim, StaleClaim, Store, migrate
@@ -62,6 +63,7 @@ class Runtime:
         self._plan = self._build(config)
         self._old_plans: list[Plan] = []
         self._store: Store | None = None
+        self._judged = Memory()
         self._delivery = threading.Lock()
         self._delivering: Delivery | None = None
         self._spoke_at: dict[str, float] = {}
@@ -187,7 +189,14 @@ class Runtime:
                 tx.accounts.release(claim, self.clock.now(), started_at)
             return None
         self._record(plan, claim, poll, started_at)
-        cycle = run_cycle(self.store, claim, settings=plan.cycle, composer=plan.composer, now=self.clock.now())
+        cycle = run_cycle(
+            self.store,
+            claim,
+            settings=plan.cycle,
+            composer=plan.composer,
+            now=self.clock.now(),
+            memory=self._judged,
+        )
         self._release(plan, claim, poll, started_at)
         if cycle.messages:
             self.mail.set()

@@ -15,7 +15,7 @@ from alerter.store.contracts import Contracts
 from alerter.store.events import DataEvents
 from alerter.store.readings import Readings, newest_versions
 from alerter.store.rows import BadAnswer, MeaningRow, StoredUsage
-from alerter.store.tables import activation, bad_answer, contract, meaning, reading
+from alerter.store.tables import activation, bad_answer, contract, meaning, owner_day, reading
 
 _R, _M, _A, _B = reading.c, meaning.c, activation.c, bad_answer.c
 _NEVER = np.iinfo(np.int64).max
@@ -55,6 +55,16 @@ class Usage(Contracts, Readings, DataEvents):
             user_areas=user_areas,
             user_first_on=np.where(shown_first == _NEVER, 0, shown_first),
         )
+
+    def newest_said(self, key: int, up_to_snapshot: int) -> tuple[int, int, int]:
+        """Return numbers that grow whenever anything is added that `usage` or `meanings` would say of a contract."""
+        newest = [
+            sa.select(sa.func.max(table.c.id)).where(table.c.contract_key == key, table.c.snapshot_id <= up_to_snapshot)
+            for table in (reading, owner_day)
+        ]
+        newest.append(sa.select(sa.func.max(_M.id)).where(_M.contract_key == key))
+        readings, days, meanings = (int(self._connection.scalar(one) or 0) for one in newest)
+        return readings, days, meanings
 
     def _newest(self, key: int, up_to_snapshot: int) -> Sequence[sa.Row[Any]]:
         columns = (_R.id, _R.unit, _R.unique_area, _R.user_sum, _R.user_count)
