@@ -60,6 +60,7 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="alerter-pg-", dir="/tmp"))
         self._user = self._unprivileged()
         self._server: subprocess.Popen[bytes] | None = None
+        self._installed = Path()
         self._schemas = 0
         try:
             self.binaries = find_binaries()
@@ -104,9 +105,15 @@ class PostgresServer:
         made = subprocess.run([binaries / "initdb", *settings], check=False, capture_output=True, **self._as_user())
         if made.returncode:
             raise NoPostgresError(f"initdb failed: {made.stderr.decode(errors='replace')[-500:]}")
+        self._installed = binaries
+        self.start()
+
+    def start(self) -> None:
+        """Run the server on its data, as after `halt`."""
+        data = self._folder / "data"
         options = [f"-c{one}" for one in (*_SPEED, "listen_addresses=", f"unix_socket_directories={self._folder}")]
-        with (self._folder / "log").open("wb") as log:
-            command = [binaries / "postgres", "-D", data, *options]
+        with (self._folder / "log").open("ab") as log:
+            command = [self._installed / "postgres", "-D", data, *options]
             self._server = subprocess.Popen(command, stdout=log, stderr=log, **self._as_user())
         self._wait()
 
@@ -146,8 +153,8 @@ class PostgresServer:
         with psycopg.connect(self._dsn(), autocommit=True) as connection:
             connection.execute(statement)
 
-    def stop(self) -> None:
-        """End the server and remove its folder."""
+    def halt(self) -> None:
+        """End the server and keep its data."""
         if self._server is not None:
             self._server.send_signal(signal.SIGINT)  # fast shutdown: connections are cut
             try:
@@ -155,4 +162,8 @@ class PostgresServer:
             except subprocess.TimeoutExpired:
                 self._server.send_signal(signal.SIGQUIT)
                 self._server.wait(20)
+
+    def stop(self) -> None:
+        """End the server and remove its folder."""
+        self.halt()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -30,7 +30,8 @@ log = logging.getLogger("alerter.daemon")
 
 LOOK_EVERY = 1.0  # seconds between two looks of the main thread at signals, the clock and the workers
 JUMP = timedelta(seconds=30)  # a wall clock that moved by more than this against the monotonic one was set or slept
-TICK = timedelta(seconds=4)  # between two looks whether an account is due; a dead daemon's are soon taken over
+TICK = timedelta(seconds=3)  # between two looks whether an account is due; a dead daemon's are soon taken over
+JITTER = 0.3  # of a tick: of several daemons now this one looks first, now that one, and so they share the work
 POLLS_AT_ONCE = 20  # accounts; a server that hangs holds one place until its deadline
 OUTBOX_LOOK = 30.0  # seconds without a message until the outbox is looked at all the same
 SHARED_OUTBOX_LOOK = 4.0  # seconds; on a shared database others may have died with messages on their way
@@ -225,11 +226,11 @@ class Daemon:
             if job.id not in wanted:
                 job.remove()
         self._storage.forget(lambda worker: worker in wanted or not worker.startswith("poll/"))
-        tick = min(plan.config.poll.every, TICK)
+        seconds = min(plan.config.poll.every, TICK).total_seconds()
         for job_id, account in wanted.items():
             self._scheduler.add_job(
                 self._poll,
-                IntervalTrigger(seconds=max(1, int(tick.total_seconds())), timezone=UTC),
+                IntervalTrigger(seconds=max(1, int(seconds)), jitter=JITTER * seconds, timezone=UTC),
                 args=[account],
                 id=job_id,
                 replace_existing=True,
