@@ -126,6 +126,11 @@ def build_history(
         # On a term's first day the total is the day's own figure: both meanings say the same.
         term = replace(term, meaning=SummaryMeaning.CUMULATIVE, unique_meaning=SummaryMeaning.CUMULATIVE)
     columns = term.columns
+    # So it is where only the newest day has use, or none: nothing was there before to be counted in, or not.
+    if term.meaning is SummaryMeaning.UNPROVEN and _is_first_use(columns.user_sum):
+        term = replace(term, meaning=SummaryMeaning.DAILY)
+    if term.unique_meaning is SummaryMeaning.UNPROVEN and _is_first_use(columns.unique):
+        term = replace(term, unique_meaning=SummaryMeaning.DAILY)
     unit = _unit(columns)
     start_on = min(term.contract.start_at.date(), today)
     first_on = start_on if predecessor is None else _first_before(predecessor, start_on)
@@ -163,6 +168,10 @@ def build_history(
 
 
 # ------------------------------------------------------------------ the contract's figures
+def _is_first_use(said: Floats) -> bool:
+    return len(said) > 0 and not (said[:-1] > 0).any()
+
+
 def _unit(columns: UsageColumns) -> Unit:
     if len(columns.units):
         return columns.units[-1]

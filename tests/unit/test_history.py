@@ -107,6 +107,18 @@ def test_an_unproven_meaning_leaves_every_billed_figure_unknown() -> None:
         assert np.isnan(figures).all()
 
 
+@pytest.mark.parametrize("newest", [0.0, 7.0])
+def test_where_only_the_newest_day_has_use_both_meanings_say_the_same(newest: float) -> None:
+    days = [day(n) for n in range(4)]
+    said = {"u1": dict(zip(days, [0.0, 0.0, 0.0, newest], strict=True))}
+    history = build(columns(said, days), day(3), SummaryMeaning.UNPROVEN)
+    assert history.billed_total[3] == newest
+    assert history.billed_daily[3] == newest
+    assert history.unique_total[3] == pytest.approx(0.9 * newest)
+    assert history.user_total[0] == newest
+    assert np.isnan(build(columns(said, days), day(3), SummaryMeaning.CONTRADICTED).billed_total).all()
+
+
 @pytest.mark.parametrize("switched_on", [0, 2, 3])
 def test_a_unit_switch_is_no_usage(switched_on: int) -> None:
     days = [day(n) for n in range(4)]
