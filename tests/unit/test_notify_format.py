@@ -94,3 +94,15 @@ def test_cut_text_says_what_is_missing() -> None:
     text = clip_lines("\n".join(["line"] * 100), 100)
     assert len(text) <= 100
     assert text.endswith("more lines")
+
+
+def test_an_area_at_its_cap_reads_as_its_cap_and_one_below_reads_below() -> None:
+    words = Words(MessageSettings(), "ha")
+    cap = 404.68564224
+    assert words.bare_area(cap * (1 - 1e-12), against=cap) == words.bare_limit(cap) == "404.686"
+    assert words.bare_area(cap, against=cap) == "404.686"
+    assert words.bare_area(404.68, against=cap) == "404.68"
+    assert words.bare_area(404.7, against=cap) == "404.7"
+    assert words.bare_area(202.3, against=cap) == "202"
+    assert percent(100 * (1 - 1e-12)) == "100 %"
+    assert percent(99.9999) == "99.9 %"

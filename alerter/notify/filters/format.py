@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from alerter.core.area import Unit, factor, parse_unit
+from alerter.core.area import Unit, factor, parse_unit, reaches
 from alerter.notify.filters.clean import clean
 from alerter.notify.message import MessageSettings
 
@@ -17,6 +17,7 @@ UNKNOWN = "unknown"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MOST_DIGITS = 9
+_LIMIT_DIGITS = 6  # of an area that the config names
 
 
 def as_number(value: object) -> float | None:
@@ -45,7 +46,7 @@ def percent(value: object) -> str:
     amount = as_number(value)
     if amount is None:
         return UNKNOWN
-    if amount >= 100:
+    if reaches(amount, 100.0):
         return f"{math.floor(amount + 1e-6):,} %"
     shown = round(amount, 1)
     if shown >= 100:
@@ -103,6 +104,18 @@ def user_label(user: object) -> str:
     return f"{name} ({user_id[:4]})" if user_id else name
 
 
+def _telling(amount: float, other: float, digits: int) -> int:
+    """Return how many digits it takes to read on which side of `other` an amount lies; equal ones read alike."""
+    if reaches(amount, other) and reaches(other, amount):
+        return max(_LIMIT_DIGITS, digits)
+    while digits < _MOST_DIGITS:
+        shown = round(amount, digits - 1 - math.floor(math.log10(abs(amount)))) if amount else 0.0
+        if number(amount, digits) != number(other, digits) and (shown < other) is (amount < other):
+            break
+        digits += 1
+    return digits
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """The filters bound to one message: `unit` is that of its figures, `year` the one that dates need not say."""
@@ -137,10 +150,8 @@ class Words:
         if amount is None:
             return UNKNOWN
         digits = self.settings.digits
-        while other is not None and amount != other and digits < _MOST_DIGITS:
-            if number(amount, digits) != number(other, digits):
-                break
-            digits += 1
+        if other is not None:
+            digits = _telling(amount, other, digits)
         sign = "+" if signed and amount > 0 else ""
         return f"{sign}{number(amount, digits)}{f' {symbol}' if unit else ''}"
 
@@ -157,7 +168,7 @@ class Words:
     def bare_limit(self, value: object) -> str:
         """Write a configured area without its unit."""
         amount, _ = self._shown(value)
-        return UNKNOWN if amount is None else number(amount, max(6, self.settings.digits))
+        return UNKNOWN if amount is None else number(amount, max(_LIMIT_DIGITS, self.settings.digits))
 
     def day(self, value: object, *, weekday: bool = True) -> str:
         """Write a UTC day: `Thu 14 May`, with the year where it is another one."""
