@@ -144,7 +144,7 @@ class Daemon:
         while not self._stop.is_set():
             self._wake.wait(LOOK_EVERY)
             self._wake.clear()
-            if self._reload_asked.is_set():
+            if self._reload_asked.is_set() and self._clock.monotonic() >= self._not_before.get("reload", 0.0):
                 self._reload_asked.clear()
                 self._reload()
             self._watch_clock()
@@ -186,10 +186,16 @@ class Daemon:
             self._remember_config({"rejected": [str(problem) for problem in error.problems][:20]})
             self._notifier.ready(f"config rejected, the old one stays in force: {error.problems[0]}")
             return
+        except StoreDown as error:  # nothing is wrong with the config: tried again
+            self._not_before["reload"] = self._clock.monotonic() + self._on_storage_failure("reload", error)
+            self._reload_asked.set()
+            self._notifier.ready(f"the new config waits for the database: {error}")
+            return
         except AlerterError as error:
             log.error("action=config_rejected", extra={"fields": {"problem": str(error)}})
             self._notifier.ready("config rejected, the old one stays in force")
             return
+        self._storage.worked("reload")
         configure(config.log.level, config.log.format, config.secrets)
         self._schedule()
         self._remember_config({"rejected": []})
