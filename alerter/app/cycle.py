@@ -63,6 +63,7 @@ class Cycle:
         self._transitions: list[Transition] = []
         self._contracts: dict[tuple[str, str], Contract] = {}
         self._snapshots = 0
+        self._look = 0
         self._rules = {rule.id: rule for rule in settings.rules}
 
     def run(self) -> CycleOutcome:
@@ -71,6 +72,7 @@ class Cycle:
         for alert in self._tx.alerts.live():
             if alert.account == self._account:
                 self._alerts[alert.fingerprint] = alert
+        self._look = self._look_number()
         self._carry_over_renamed()
         for stored in terms:
             self._contracts[stored.contract.id, stored.contract.period] = stored.contract
@@ -85,6 +87,16 @@ class Cycle:
         return CycleOutcome(
             snapshots=self._snapshots, transitions=tuple(self._transitions), messages=messages, firing=firing
         )
+
+    def _look_number(self) -> int:
+        """Return the snapshot number of what is judged from our own clock: its second, or past all before.
+
+        After the clock was set back the second alone would look evaluated already until it comes round again.
+        """
+        clocked = (one for one in self._alerts.values() if one.kind in CLOCKED or one.labels.get("kind") == "health")
+        newest = max((one.snapshot_id for one in clocked), default=0)
+        second = int(self._now.timestamp())
+        return second if second >= newest else newest + 1
 
     def _carry_over_renamed(self) -> None:
         """A rule with a new id takes its alerts along, as they are: nobody is told anything for it."""
@@ -119,7 +131,7 @@ class Cycle:
                 return
             # Nothing new was learned, but a rule may be: a snapshot evaluated before moves nothing twice.
             history = self._judge_snapshot(stored, newest, terms)
-        self._judge(stored, history, terms, int(self._now.timestamp()), self._now, clocked=True)
+        self._judge(stored, history, terms, self._look, self._now, clocked=True)
         if pending:
             self._tx.usage.mark_evaluated(stored.key, newest.id)
 
@@ -253,7 +265,7 @@ class Cycle:
             recipients=recipients,
             now=self._now,
         )
-        self._advance_all(found, int(self._now.timestamp()), self._now)
+        self._advance_all(found, self._look, self._now)
 
     # -------------------------------------------------------------- 3: what has lost its ground
     def _close_orphans(self, terms: Sequence[StoredContract]) -> None:
