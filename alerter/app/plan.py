@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from alerter.app.clock import Clock
 from alerter.app.compose import Composer
+from alerter.app.entries import cap_of, configured_meaning
 from alerter.app.ports import UsageSource
-from alerter.app.settings import Cap, CycleSettings, PollSettings, quota_of
+from alerter.app.settings import CycleSettings, PollSettings
 from alerter.config import AccountConfig, Config, build_planned, build_routes, build_rules
-from alerter.core.model import Contract, Settling, SummaryMeaning
+from alerter.core.model import Settling
 from alerter.errors import ConfigError, Problem
 from alerter.leaf import CallRecord, LeafClient, Password, Token
 from alerter.notify import Channel, MessageSettings, Renderer, check_templates, open_channel
@@ -100,21 +101,6 @@ def build_plan(config: Config, *, clock: Clock, stop: threading.Event, beat: Cal
         polls={account.name: _poll_settings(account, config) for account in config.accounts},
         calls=calls,
     )
-
-
-def cap_of(config: Config, contract: Contract) -> Cap:
-    """Return the cap of the first `contracts` entry that matches, else the API's own quota."""
-    found = config.contract_entry(contract)
-    if found is not None and found[1].cap is not None:
-        return Cap(area=found[1].cap, source=f"{found[0]}.cap")
-    return quota_of(contract)
-
-
-def configured_meaning(config: Config, contract: Contract) -> SummaryMeaning | None:
-    """Return what the config says that this contract's summaries mean, None to find it out."""
-    found = config.contract_entry(contract)
-    means = found[1].summary_means if found is not None else "auto"
-    return None if means == "auto" else SummaryMeaning(means)
 
 
 def build_renderer(config: Config) -> Renderer:

@@ -12,6 +12,8 @@ from alerter.core.routing import Route
 from alerter.core.rules.base import Rule
 from alerter.core.rules.planned import Planned
 
+NamedContracts = Callable[[Contract], str | None]  # what people call a contract, if the config says so
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cap:

@@ -9,13 +9,14 @@ from datetime import date, datetime, timedelta
 from alerter.app.calls import calls_of
 from alerter.app.filling import fill_fact
 from alerter.app.load import load_history
+from alerter.app.meaning import UNIQUE, USERS
 from alerter.app.settings import Cap, quota_of
 from alerter.app.views import SCHEMA, Document, iso
 from alerter.core.area import Area
 from alerter.core.model import Contract, History
 from alerter.core.rules.figures import last_known
 from alerter.core.states import Alert, Status
-from alerter.store import AccountState, StoredContract, Tx
+from alerter.store import AccountState, MeaningRow, StoredContract, Tx
 
 SHOWN_AFTER_END = timedelta(days=7)  # the default revision window: until then an ended term's figures still move
 OVERDUE = timedelta(hours=1)  # without a poll, or in the outbox: longer than any ordinary pause
@@ -100,13 +101,48 @@ def _outbox(tx: Tx) -> Document:
 
 
 # ------------------------------------------------------------------ contracts
+QUESTIONS = {USERS: "billed", UNIQUE: "unique"}
+
+
+def contracts_document(tx: Tx, settings: StatusSettings, *, everything: bool, now: datetime) -> Document:
+    """Return the terms that run, or every term ever seen, each with what its summaries were found to mean and why."""
+    rows = []
+    for state in tx.accounts.states():
+        terms = tx.usage.contracts(state.name) if _wanted(state.name, settings.accounts) else []
+        for stored in terms if everything else [one for one in terms if _is_shown(one, state, now)]:
+            row = contract_document(tx, stored, settings, terms=terms, now=now)
+            known = tx.usage.meanings(stored.key, None)
+            row["missing_lists"] = stored.missing_lists
+            row["meanings"] = [_meaning(QUESTIONS[one], known[one]) for one in QUESTIONS if one in known]
+            rows.append(row)
+    return {"schema": SCHEMA, "at": now.isoformat(), "contracts": rows}
+
+
+def _meaning(figure: str, found: MeaningRow) -> Document:
+    evidence = found.evidence
+    return {
+        "figure": figure,
+        "answer": found.answer,
+        "configured": bool(evidence.get("configured")),
+        "decided_at": found.decided_at.isoformat(),
+        "days_compared": int(evidence.get("votes", 0)),
+        "days_cumulative": int(evidence.get("cumulative", 0)),
+        "days_daily": int(evidence.get("daily", 0)),
+    }
+
+
+def _is_shown(stored: StoredContract, state: AccountState, now: datetime) -> bool:
+    """A term is shown while it runs, and until its last figures can change no more."""
+    end_at = stored.contract.end_at
+    seen_at = min(now, state.last_poll_at or now)  # what ran when the account was last looked at
+    return end_at is None or seen_at < end_at + SHOWN_AFTER_END
+
+
 def _contracts(tx: Tx, settings: StatusSettings, states: Iterable[AccountState], now: datetime) -> Iterable[Document]:
     for state in states:
         terms = tx.usage.contracts(state.name)
-        seen_at = min(now, state.last_poll_at or now)  # what ran when the account was last looked at
         for stored in terms:
-            end_at = stored.contract.end_at
-            if end_at is None or seen_at < end_at + SHOWN_AFTER_END:
+            if _is_shown(stored, state, now):
                 yield contract_document(tx, stored, settings, terms=terms, now=now)
 
 

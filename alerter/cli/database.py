@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from alerter.cli.output import say
 from alerter.errors import ConfigError, SchemaError, UsageError
 
 if TYPE_CHECKING:
+    from alerter.app.status import StatusSettings
     from alerter.config import Config
     from alerter.store import Store
 
@@ -115,3 +117,21 @@ def refuse_foreign(url: str) -> None:
         "newer": "was written by a newer alerter; install that version here too",
     }
     raise SchemaError(f"the database {public_url(url)} {what[state.state]}")
+
+
+def status_settings(found: Opened) -> StatusSettings:
+    """Return what a look at the contracts needs of the config: caps and names; what the API says without one."""
+    from alerter.app.entries import cap_of, name_of
+    from alerter.app.status import StatusSettings
+
+    config = found.config
+    if config is None:
+        return StatusSettings(database=found.url)
+    return StatusSettings(
+        config_path=str(config.path),
+        database=found.url,
+        accounts=[account.name for account in config.accounts],
+        cap_of=partial(cap_of, config),
+        every=config.poll.every,
+        name_of=partial(name_of, config),
+    )

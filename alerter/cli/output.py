@@ -53,7 +53,7 @@ def say_folded(text: str, *, indent: int) -> None:
     """Write a sentence over as many lines as it takes, all but the first indented."""
     import textwrap
 
-    for line in textwrap.wrap(words_of(text, 4000), width=_width(), subsequent_indent=" " * indent):
+    for line in textwrap.wrap(words_of(text, 4000), width=width(), subsequent_indent=" " * indent):
         click.echo(line)
 
 
@@ -80,7 +80,7 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, ti
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=sys.stdout, width=_width(), markup=False, emoji=False, highlight=False)
+    console = Console(file=sys.stdout, width=width(), markup=False, emoji=False, highlight=False)
     table = Table(
         title=Text(words_of(title), style="bold") if title else None,
         title_justify="left",
@@ -109,7 +109,8 @@ def _cell(cell: Cell, text: Any) -> Any:
     return text(words_of(cell) if cell not in (None, "") else NOTHING)
 
 
-def _width() -> int:
+def width() -> int:
+    """Return how many columns there are to fill: the terminal's, or eighty."""
     return max(NARROWEST, shutil.get_terminal_size((PIPED_WIDTH, 24)).columns)
 
 
@@ -125,6 +126,14 @@ def area(value: float | None, unit: str | None, *, digits: int = 0) -> str:
 def percent(value: float | None) -> str:
     """Write percent points: `51.5 %`."""
     return NOTHING if value is None else f"{value:.1f} %"
+
+
+FULL, NEARLY = 100.0, 80.0  # percent of a cap from which a figure is red, yellow
+
+
+def used_style(value: float | None) -> str:
+    """Return the style of a percentage of a cap."""
+    return "" if value is None else "bold red" if value >= FULL else "yellow" if value >= NEARLY else ""
 
 
 def moment(iso: str | None) -> str:

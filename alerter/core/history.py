@@ -292,6 +292,19 @@ def _user_series(term: TermUsage, window: _Axis) -> tuple[Floats, Floats]:
     return daily, total
 
 
+def user_series(term: TermUsage, unit: Unit, size: int) -> tuple[Floats, Floats]:
+    """Return daily figures (size) and running totals (size) of the columns' only user, from the term's first day on."""
+    columns, start_on = term.columns, term.contract.start_at.date()
+    # On a term's first day both meanings say the same.
+    meaning = SummaryMeaning.CUMULATIVE if size <= 1 else term.meaning
+    is_daily = meaning is SummaryMeaning.DAILY
+    said = np.nan_to_num(columns.user_areas) if is_daily else _zero_before_first(columns.user_areas, columns)
+    unit_of = dict(zip(columns.days.tolist(), columns.units, strict=True))
+    units = [unit_of[day] for day in columns.window_days.tolist()]
+    series = _by_meaning(_Axis(start_on, size, unit).place(columns.window_days, said[0], units), meaning)
+    return series.daily, series.total
+
+
 def _window_scale(columns: UsageColumns, unit: Unit) -> Floats:
     unit_of = dict(zip(columns.days.tolist(), columns.units, strict=True))
     return np.array([factor(unit_of[day], unit) for day in columns.window_days.tolist()])

@@ -13,9 +13,10 @@ from alerter.core.answers import RangeAnswer, SummaryAnswer
 from alerter.core.area import Unit
 from alerter.core.model import Settling
 from alerter.errors import StoreError
+from alerter.store.cache import Floats, Ints
 from alerter.store.chain import Chain, smallest_difference
 from alerter.store.rows import NewestSummary, SnapshotRow, SummaryState
-from alerter.store.tables import contract, owner_day, owner_extra, reading, snapshot
+from alerter.store.tables import contract, leaf_user, owner_day, owner_extra, reading, snapshot
 from alerter.store.users import Users
 
 _REVISE = Settling().revise
@@ -44,10 +45,10 @@ class Readings(Chain, Users):
             found = found.where(_S.complete)
         return [SnapshotRow(**row._asdict()) for row in self._all(found)]
 
-    def newest_snapshot(self, key: int) -> SnapshotRow | None:
-        """Return a contract's newest complete snapshot."""
+    def newest_snapshot(self, key: int, at: datetime | None = None) -> SnapshotRow | None:
+        """Return a contract's newest complete snapshot, of those up to `at`."""
         newest = sa.select(snapshot).where(_S.contract_key == key, _S.complete).order_by(_S.id.desc()).limit(1)
-        row = self._first(newest)
+        row = self._first(newest if at is None else newest.where(_S.fetched_at <= at))
         return None if row is None else SnapshotRow(**row._asdict())
 
     # -------------------------------------------------------------- summaries
@@ -132,6 +133,27 @@ class Readings(Chain, Users):
             )
             for row in self._all(newest)
         }
+
+    def areas_of(self, key: int, up_to_snapshot: int, user_id: str) -> tuple[Ints, Floats]:
+        """Return one user's areas as said and as known at a snapshot: ordinals (n) and areas (n) of all summary days.
+
+        NaN: not in that day's summary.  Memory holds one day's users at a time, whatever the term's length.
+        """
+        ordinal = sa.type_coerce(_R.day, sa.Integer).label("ordinal")
+        newest = newest_versions(reading, key, up_to_snapshot)
+        rows = self._all(sa.select(_R.id, ordinal).where(_R.id.in_(newest)).order_by(_R.day))
+        areas = np.full(len(rows), np.nan)
+        account_key = sa.select(contract.c.account_key).where(contract.c.key == key).scalar_subquery()
+        named = sa.select(leaf_user.c.number).where(
+            leaf_user.c.account_key == account_key, leaf_user.c.user_id == user_id
+        )
+        number = self._connection.scalar(named)
+        if number is not None:
+            place = int(self._positions(key).of(np.array([number], dtype=np.int64))[0])
+            index = {row.id: one for one, row in enumerate(rows)}
+            for reading_id, array in self._unpacked(key, index.keys()):
+                areas[index[reading_id]] = array[place] if place < len(array) else np.nan
+        return np.array([row.ordinal for row in rows], dtype=np.int64), areas
 
     # -------------------------------------------------------------- ranges
     def add_owner_range(self, snapshot_id: int, key: int, answer: RangeAnswer) -> tuple[date, ...]:

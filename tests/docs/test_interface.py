@@ -25,6 +25,8 @@ FREE = ("alerts[].labels", "alerts[].figures")  # mappings whose keys are data
 UNSHOWN = {"--help", "--debug"}  # every command has them
 DOCUMENTS = {
     "status": ("status", "--at", "2026-03-11T06:10"),
+    "contracts": ("contracts", "--all"),
+    "usage": ("usage", "OPERATIONS_FILE", "--user", "Prairie"),
     "alerts": ("alerts", "--all"),
     "history": ("history",),
     "outbox": ("outbox",),

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -27,15 +26,8 @@ from alerter.cli.output import (
     print_table,
     say,
     say_folded,
+    used_style,
 )
-
-if TYPE_CHECKING:
-    from alerter.app.status import StatusSettings
-    from alerter.cli.database import Opened
-    from alerter.config import Config
-    from alerter.core.model import Contract
-
-FULL, NEARLY = 100.0, 80.0  # percent of a cap from which a figure is red, yellow
 
 
 @click.command("status", cls=Command, short_help="See accounts, contracts, alerts and messages.")
@@ -54,37 +46,15 @@ def command(config: Path | None, database: str | None, at: datetime | None, as_f
       alerter status --format json | jq '.contracts[] | [.label, .used_percent]'
     """
     from alerter.app.status import status_document
-    from alerter.cli.database import opened
+    from alerter.cli.database import opened, status_settings
 
     with opened(config, database) as found, found.store.read() as tx:
-        document = status_document(tx, _settings(found), now=at or found.now)
+        document = status_document(tx, status_settings(found), now=at or found.now)
     if as_format == "json":
         print_json(document)
     else:
         _print(document)
     return OK if document["healthy"] else FAILED
-
-
-def _settings(found: Opened) -> StatusSettings:
-    from alerter.app.status import StatusSettings
-
-    if found.config is None:
-        return StatusSettings(database=found.url)
-    from alerter.app.plan import cap_of
-
-    return StatusSettings(
-        config_path=str(found.config.path),
-        database=found.url,
-        accounts=[account.name for account in found.config.accounts],
-        cap_of=partial(cap_of, found.config),
-        every=found.config.poll.every,
-        name_of=partial(_name_of, found.config),
-    )
-
-
-def _name_of(config: Config, contract: Contract) -> str | None:
-    entry = config.contract_entry(contract)
-    return entry[1].name if entry else None
 
 
 # ------------------------------------------------------------------ tables
@@ -156,8 +126,6 @@ def _state(account: dict[str, Any]) -> Styled:
 
 
 def _contract(one: dict[str, Any], now: str) -> tuple[Any, ...]:
-    used = one["used_percent"]
-    style = "" if used is None else "bold red" if used >= FULL else "yellow" if used >= NEARLY else ""
     name = f"{one['name']} ({one['label']})" if one["name"] else one["label"]
     overlap = None if one["overlap_share"] is None else percent(100 * one["overlap_share"])
     days = None if one["days_left"] is None else str(one["days_left"])
@@ -166,7 +134,7 @@ def _contract(one: dict[str, Any], now: str) -> tuple[Any, ...]:
         days,
         area(one["used_billed"], one["unit"]),
         area(one["cap"], None),
-        Styled(percent(used), style),
+        Styled(percent(one["used_percent"]), used_style(one["used_percent"])),
         overlap,
         _freshness(one, now),
     )
