@@ -264,7 +264,9 @@ def _contract_problems(contract: Document, now: datetime) -> Iterable[Document]:
 
 def _outbox_problems(outbox: Document, now: datetime) -> Iterable[Document]:
     if outbox["dead"]:
-        what = f"{outbox['dead']} messages could not be delivered and were given up"
+        count = outbox["dead"]
+        lost, was = ("message", "was") if count == 1 else ("messages", "were")
+        what = f"{count} {lost} could not be delivered and {was} given up"
         yield _problem(what, "see why: alerter outbox --state dead; then send one again: alerter outbox --resend ID")
     oldest = outbox["oldest_pending_at"]
     if oldest and now - datetime.fromisoformat(oldest) > OVERDUE:

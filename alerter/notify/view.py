@@ -198,7 +198,8 @@ def _repeats(item: Mapping[str, Any]) -> str:
     remind = as_number(item.get("remind_for_s"))
     if remind:
         return f"Repeats every {span(remind)} while it holds."
-    return "Sent once." if item.get("kind") == "daily_spike" else "Sent once per tier."
+    has_tiers = item.get("kind") != "daily_spike" and item.get("tier")
+    return "Sent once per tier." if has_tiers else "Sent once."
 
 
 def _sections(items: Sequence[Mapping[str, Any]], payload: Payload, words: Words) -> list[dict[str, Any]]:

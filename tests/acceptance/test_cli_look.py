@@ -219,7 +219,7 @@ def test_a_message_that_was_given_up_is_noticed_and_can_be_sent_again(fresh: Wor
     with sqlite3.connect(fresh.database) as connection:
         connection.execute("UPDATE message SET state = 'dead', last_error = 'no such channel' WHERE id = 1")
     connection.close()
-    assert "1 messages could not be delivered" in problems(fresh, "2026-03-10T06:01").replace("message ", "messages ")
+    assert "1 message could not be delivered and was given up" in problems(fresh, "2026-03-10T06:01")
     dead = fresh.run("outbox", "--state", "dead")
     assert "no such channel" in dead.out
     assert fresh.run("outbox", "--resend", "1").code == 0

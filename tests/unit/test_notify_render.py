@@ -72,6 +72,14 @@ def test_the_way_a_message_came_about_is_said() -> None:
     assert "back to 76.5 % of cap" in text_of(payload([item("contract_cap", "resolved")]))
 
 
+def test_several_of_the_daemons_own_troubles_are_named_once_and_have_no_tiers() -> None:
+    said = {"message": "messages to ops cannot be delivered: gone"}
+    broken = item("contract_cap") | {"kind": "channel_broken", "tier": "", "remind_for_s": None, "figures": said}
+    text = text_of(payload([broken, {**broken, "fingerprint": "0" * 32}]))
+    assert "2 × channel broken: messages to ops cannot be delivered: gone" in text
+    assert "Sent once." in text_of(payload([broken]))
+
+
 def test_settings_choose_unit_zone_digits_and_link() -> None:
     text = text_of(
         samples("contract_cap")[0], unit="hectare", zone="America/Chicago", digits=5, public_url="https://a.example/"

@@ -45,7 +45,8 @@ def group_headline(kind: str, items: Sequence[Item], count: int, words: Words) -
         return caps.users_headline(items, count)
     if kind == "daily_spike":
         return spike.several(items, count, words)
-    return f"{count} × {plain.word_for(kind)}: {headline(items[0], words)}"
+    named = "" if kind not in _SPEAKERS else f"{plain.word_for(kind)}: "  # the plain headline names its kind itself
+    return f"{count} × {named}{headline(items[0], words)}"
 
 
 def word_for(kind: object) -> str:
