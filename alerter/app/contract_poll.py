@@ -91,6 +91,8 @@ class ContractPoll:
         self._today = tools.clock.now().date()
         self._span = 0  # which form of the organisation's range the server took
         self._refused: dict[date, str] = {}  # days whose summary could not be used, and why
+        self._doubtful = False  # whether figures read in this poll contradict what summaries were found to mean
+        self._window_read = False  # whether this poll reads the revision window again
         self._unchanged: set[date] = set()  # days whose summary says what is stored
         self.filled_days = 0
 
@@ -121,7 +123,7 @@ class ContractPoll:
         configured = self._tools.settings.summary_means(self._stored.contract)
         revise = self._tools.settings.settling.revise
         finder = MeaningFinder(source=self._source, store=self._store, claim=self._tools.claim, revise=revise)
-        finder.settle(self._stored, configured, fetched_at)
+        finder.settle(self._stored, configured, fetched_at, window_read=self._window_read, doubtful=self._doubtful)
         return snapshot_id
 
     # -------------------------------------------------------------- asking
@@ -192,6 +194,7 @@ class ContractPoll:
         fact = self._facts()
         absent = {date.fromisoformat(day) for day in fact.get("absent", ())}
         if fact.get("window_read_on") != self._today.isoformat():
+            self._window_read = True
             return (past - read - absent) | window | (changed & past)
         # The window was read today: what it lacked is asked for again tomorrow, what was refused a few times today.
         refused = {date.fromisoformat(day): tries for day, tries in fact.get("refused", {}).items()}
@@ -256,7 +259,9 @@ class ContractPoll:
             snapshot_id = tx.usage.add_snapshot(self._stored.key, now, self._today)
             changed = [one.day for one in said.summaries if tx.usage.add_summary(snapshot_id, self._stored.key, one)]
             revised = tx.usage.add_owner_range(snapshot_id, self._stored.key, said.owner)
-            self._note(tx, events_of(contract, said, known, settling=settling, today=self._today), now)
+            events = list(events_of(contract, said, known, settling=settling, today=self._today))
+            self._doubtful = any(event.standing and event.what == "unique_and_range" for event in events)
+            self._note(tx, events, now)
             keep_conventions(tx, self._stored, conventions_of(said, known, self._today), now)
             learned = {
                 "window_read_on": self._today.isoformat(),

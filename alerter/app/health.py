@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from alerter.app.load import successor_of
-from alerter.app.meaning import USERS
 from alerter.core import health
 from alerter.core.health import ContractHealth, DataHealth, SourceHealth, VoiceHealth
+from alerter.core.meaning import USERS
 from alerter.core.model import Finding, SummaryMeaning
 from alerter.core.quality import EventKind, describe
 from alerter.store import AccountState, StoredContract, Tx

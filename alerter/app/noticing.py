@@ -10,11 +10,10 @@ from alerter.core import conventions, quality
 from alerter.core.answers import RangeAnswer, SummaryAnswer, Unchanged
 from alerter.core.area import Unit, factor
 from alerter.core.conventions import Convention
+from alerter.core.meaning import UNIQUE, USERS
 from alerter.core.model import Contract, Settling, SummaryMeaning
 from alerter.core.quality import Event, KnownRange, KnownSummary
 from alerter.store import StoredContract, Tx
-
-USERS, UNIQUE = "summary_users", "summary_unique"  # the questions about a summary's figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

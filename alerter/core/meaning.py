@@ -13,6 +13,7 @@ from datetime import date
 from alerter.core.answers import RangeDay
 from alerter.core.model import SummaryMeaning
 
+USERS, UNIQUE = "summary_users", "summary_unique"  # the two questions
 TOLERANCE = 1e-6  # relative: answers are rounded, sums are not
 UNANIMOUS = 0.9  # share of the votes that settles it: a day revised between two calls must not block the rest
 
@@ -51,6 +52,25 @@ def votes(said: Mapping[date, float], days: Iterable[RangeDay], subject: str = "
 def without_moving(cast: Iterable[Vote], today: date) -> list[Vote]:
     """Leave out votes of the open day that fit neither meaning: its figures moved between the two calls."""
     return [vote for vote in cast if vote.day < today or vote.means is not SummaryMeaning.CONTRADICTED]
+
+
+def judge(cast: Iterable[Vote], *, was: SummaryMeaning, contradicted: bool, recent_from: date) -> SummaryMeaning:
+    """Weigh new votes against `was`, the meaning proved last: it stays until days read lately contradict it.
+
+    A server that changed its mind is contradicted, not followed, for what is stored was said in the old meaning; it is
+    believed again when the days from `recent_from` on fit the old one, or all days one meaning.
+    """
+    cast = list(cast)
+    if not was.known:
+        return settle(cast)
+    recent = settle(vote for vote in cast if vote.day >= recent_from)
+    if recent is was:
+        return was
+    if recent is SummaryMeaning.UNPROVEN:  # nothing new was learned
+        return SummaryMeaning.CONTRADICTED if contradicted else was
+    if contradicted and settle(cast).known and min(vote.day for vote in cast) < recent_from:
+        return settle(cast)
+    return SummaryMeaning.CONTRADICTED
 
 
 def settle(cast: Iterable[Vote]) -> SummaryMeaning:
