@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
 USER_WINDOW = 84  # days of per-user figures: 56 of baseline, the revision window, and room to fold alarmed days
+SPARE = 8  # days more than the window for which reusing memory wastes little
 BEFORE_TERM = 120  # days of the predecessor term put before the term's own, so that baselines cross a renewal
 
 
@@ -84,6 +85,7 @@ class TermUsage:
     columns: UsageColumns
     meaning: SummaryMeaning  # of the users' figures
     unique_meaning: SummaryMeaning  # of `totalUniqueArea`
+    owned: bool = False  # nobody else looks at `columns.user_areas` afterwards: its memory may be used again
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ def build_history(
         billed, unique = _joined(before_billed, billed), _joined(before_unique, unique)
     # Days of the user window are always the last ones of the axis, so that both end today.
     width = min(USER_WINDOW, size)
+    lower_bound = _has_vanished_users(columns, today) or _has_holes(term, start_on, today)
     users, first_seen, user_total, user_daily = _users(term, predecessor, unit, today, width)
     newest = _newest_day(columns, today)
     return History(
@@ -159,7 +162,7 @@ def build_history(
         billed_total=billed.total,
         unique_daily=unique.daily,
         unique_total=unique.total,
-        total_is_lower_bound=_has_vanished_users(columns, today) or _has_holes(term, start_on, today),
+        total_is_lower_bound=lower_bound,
         users=tuple(LeafUser(id=user, name=names.get(user)) for user in users),
         user_first_on=first_seen,
         user_total=user_total,
@@ -245,9 +248,8 @@ def _has_vanished_users(columns: UsageColumns, today: date) -> bool:
     """Say whether users with use are missing from the newest summary: absence proves no smaller total."""
     if columns.user_areas.shape[1] < 2 or columns.window_days[-1] > today.toordinal():
         return False
-    gone = np.isnan(columns.user_areas[:, -1])
-    before = columns.user_areas[:, :-1]
-    return bool((gone & (np.nan_to_num(before) > 0).any(axis=1)).any())
+    gone = np.flatnonzero(np.isnan(columns.user_areas[:, -1]))
+    return bool((columns.user_areas[gone, :-1] > 0).any())
 
 
 # ------------------------------------------------------------------ the users' figures
@@ -256,15 +258,18 @@ def _users(
 ) -> tuple[tuple[str, ...], Days, Floats, Floats]:
     """Return user ids (U), first days with use (U), totals (U) and daily figures (U, width) of the term's users."""
     columns = term.columns
-    order = sorted(range(len(columns.user_ids)), key=columns.user_ids.__getitem__)
-    ids = tuple(columns.user_ids[index] for index in order)
-    first_seen = columns.user_first_on[order]
+    ids, first_seen = tuple(columns.user_ids), columns.user_first_on
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    is_sorted = order == list(range(len(ids)))
+    if not is_sorted:
+        ids, first_seen = tuple(ids[index] for index in order), first_seen[order]
     if not term.meaning.known:
         return ids, first_seen, np.full(len(ids), np.nan), np.full((len(ids), width), np.nan)
-    window = _Axis(today - timedelta(days=width - 1), width, unit)
-    daily, total = _user_series(term, window)
-    daily, total = daily[order], total[order]
+    daily, total = _user_series(term, _Axis(today - timedelta(days=width - 1), width, unit))
+    if not is_sorted:
+        daily, total = daily[order], total[order]
     if predecessor is not None and predecessor.meaning.known:
+        window = _Axis(today - timedelta(days=width - 1), width, unit)
         before = max(0, (term.contract.start_at.date() - window.first_on).days)
         _fill_before(daily[:, :before], ids, predecessor, window)
         first_seen = _seen_before(first_seen, ids, predecessor)
@@ -272,37 +277,49 @@ def _users(
 
 
 def _user_series(term: TermUsage, window: _Axis) -> tuple[Floats, Floats]:
-    """Return daily figures (U, window) and totals (U) of one term's users, in the columns' order."""
+    """Return daily figures (U, window) and totals (U) of one term's users, in the columns' order.
+
+    Day by day, so that beside the columns and the result little memory is needed, however many users there are.
+    """
     columns = term.columns
-    areas = columns.user_areas * _window_scale(columns, window.unit)
-    count = len(columns.user_ids)
-    daily = np.full((count, window.size), np.nan)
-    if not areas.shape[1]:
-        return daily, np.full(count, np.nan)
-    if term.meaning is SummaryMeaning.DAILY:
-        said = np.nan_to_num(areas)  # idle users may be left out of a day's own figures
-        steps, step_days, total = said, columns.window_days, said.sum(axis=1)
-    else:
-        known = _zero_before_first(areas, columns)
-        total = _last_known(known)
-        steps, step_days = _differences(known, columns.window_days, term.contract.start_at.date())
-    index = step_days - window.first_on.toordinal()
-    inside = (index >= 0) & (index < window.size)
-    daily[:, index[inside]] = steps[:, inside]
+    scales = _window_scale(columns, window.unit)
+    daily = _room(term, window)
+    filled = np.zeros(window.size, dtype=np.bool_)
+    total = np.full(len(columns.user_ids), np.nan)
+    before, day_before = np.full(len(columns.user_ids), np.nan), 0
+    for column, day in enumerate(columns.window_days.tolist()):
+        said = columns.user_areas[:, column] * scales[column]
+        if term.meaning is SummaryMeaning.DAILY:
+            step = np.nan_to_num(said)  # idle users may be left out of a day's own figures
+            total = step if column == 0 else total + step
+        else:
+            said = _zero_before_first(said, columns, day)
+            total = np.where(np.isnan(said), total, said)
+            if day == term.contract.start_at.date().toordinal():
+                step = said
+            else:
+                step = said - before if day == day_before + 1 else np.full_like(said, np.nan)
+            before, day_before = said, day
+        index = day - window.first_on.toordinal()
+        if 0 <= index < window.size:
+            daily[:, index] = step
+            filled[index] = True
+    daily[:, ~filled] = np.nan
     return daily, total
 
 
-def user_series(term: TermUsage, unit: Unit, size: int) -> tuple[Floats, Floats]:
-    """Return daily figures (size) and running totals (size) of the columns' only user, from the term's first day on."""
-    columns, start_on = term.columns, term.contract.start_at.date()
-    # On a term's first day both meanings say the same.
-    meaning = SummaryMeaning.CUMULATIVE if size <= 1 else term.meaning
-    is_daily = meaning is SummaryMeaning.DAILY
-    said = np.nan_to_num(columns.user_areas) if is_daily else _zero_before_first(columns.user_areas, columns)
-    unit_of = dict(zip(columns.days.tolist(), columns.units, strict=True))
-    units = [unit_of[day] for day in columns.window_days.tolist()]
-    series = _by_meaning(_Axis(start_on, size, unit).place(columns.window_days, said[0], units), meaning)
-    return series.daily, series.total
+def _room(term: TermUsage, window: _Axis) -> Floats:
+    """Return an array (U, window) for the daily figures: the columns' own memory where they may be overwritten.
+
+    A day's figures then land on a day that was read already: the window has every day and begins no later.
+    """
+    areas, days = term.columns.user_areas, term.columns.window_days
+    first = int(days[0]) - window.first_on.toordinal() if len(days) else 1
+    is_whole = len(days) > 0 and int(days[-1]) - int(days[0]) == len(days) - 1
+    if term.owned and is_whole and first <= 0 and window.size <= len(days) <= window.size + SPARE:
+        areas.flags.writeable = True
+        return areas[:, : window.size]
+    return np.empty((window.size, len(areas))).T
 
 
 def _window_scale(columns: UsageColumns, unit: Unit) -> Floats:
@@ -310,28 +327,10 @@ def _window_scale(columns: UsageColumns, unit: Unit) -> Floats:
     return np.array([factor(unit_of[day], unit) for day in columns.window_days.tolist()])
 
 
-def _zero_before_first(areas: Floats, columns: UsageColumns) -> Floats:
+def _zero_before_first(said: Floats, columns: UsageColumns, day: int) -> Floats:
     """A user with no use yet may be left out of a summary: that is a zero; left out later it is unknown."""
-    seen = columns.user_first_on[:, None]
-    before = (seen == 0) | (columns.window_days[None, :] < seen)
-    return np.where(np.isnan(areas) & before, 0.0, areas)
-
-
-def _last_known(areas: Floats) -> Floats:
-    """Return each row's last finite value (NaN where there is none)."""
-    known = ~np.isnan(areas)
-    last = areas.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
-    values: Floats = areas[np.arange(len(areas)), last]
-    return values
-
-
-def _differences(known: Floats, days: Days, start_on: date) -> tuple[Floats, Days]:
-    """Return day-to-day differences of cumulative figures and their days; only over neighbouring days."""
-    before = np.full_like(known, np.nan)
-    neighbour = np.concatenate(([False], np.diff(days) == 1))
-    before[:, neighbour] = known[:, np.flatnonzero(neighbour) - 1]
-    before[:, days == start_on.toordinal()] = 0.0
-    return known - before, days
+    seen = columns.user_first_on
+    return np.where(np.isnan(said) & ((seen == 0) | (day < seen)), 0.0, said)
 
 
 def _fill_before(daily: Floats, ids: tuple[str, ...], predecessor: TermUsage, window: _Axis) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-ARRAY_BYTES = 96 * 1024 * 1024  # of readings kept unpacked: five contracts × 10,000 users × 84 days take 34 MB
+ARRAY_BYTES = 40 * 1024 * 1024  # of readings kept unpacked: five contracts × 10,000 users × 84 days take 34 MB
 
 
 class Positions:

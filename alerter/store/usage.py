@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from alerter.core.area import Unit
-from alerter.store.cache import Floats, Fold, Ints, Order
+from alerter.store.cache import ARRAY_BYTES, Floats, Fold, Ints, Order
 from alerter.store.contracts import Contracts
 from alerter.store.events import DataEvents
 from alerter.store.readings import Readings, newest_versions
@@ -19,6 +20,8 @@ from alerter.store.tables import activation, bad_answer, contract, meaning, owne
 
 _R, _M, _A, _B = reading.c, meaning.c, activation.c, bad_answer.c
 _NEVER = np.iinfo(np.int64).max
+_AREA_BYTES = 8
+Bools = NDArray[np.bool_]
 _MOVING = 10  # the newest days, which still change: what lies before them is folded once and kept
 
 
@@ -31,13 +34,9 @@ class Usage(Contracts, Readings, DataEvents):
         owner = self._owner_rows(key, up_to_snapshot)
         days = np.array([row.ordinal for row in newest], dtype=np.int64)
         window = [row for row in newest if row.ordinal >= window_from.toordinal()]
-        arrays, first_on, named = self._arrays(key, newest, {row.id for row in window})
+        areas, first_on, named = self._arrays(key, newest, [row.id for row in window])
         order = self._order(key, named)
-        areas = np.full((len(window), len(named)), np.nan)
-        for column, row in enumerate(window):
-            said = arrays[row.id][: len(named)]  # what is longer names nobody there
-            areas[column, : len(said)] = said
-        user_areas = areas[:, order.positions].T
+        user_areas = _by_id(_wide(areas, len(named)), order.positions)
         user_areas.flags.writeable = False
         shown_first = first_on[order.positions]
         return StoredUsage(
@@ -72,10 +71,11 @@ class Usage(Contracts, Readings, DataEvents):
         newest = newest_versions(reading, key, up_to_snapshot)
         return self._all(sa.select(*columns, ordinal).where(_R.id.in_(newest)).order_by(_R.day))
 
-    def _arrays(
-        self, key: int, newest: Sequence[sa.Row[Any]], shown: set[int]
-    ) -> tuple[dict[int, Floats], Ints, np.ndarray[Any, np.dtype[np.bool_]]]:
-        """Return the shown readings' areas, and each position's first day of use and whether any day names it."""
+    def _arrays(self, key: int, newest: Sequence[sa.Row[Any]], shown: list[int]) -> tuple[Floats, Ints, Bools]:
+        """Return the shown readings' areas (w, P), each position's first day of use and whether any day names it.
+
+        Readings are looked at one by one: beside the areas themselves only the newest few are in memory at once.
+        """
         settled = tuple(row.id for row in newest[:-_MOVING])
         day_of = {row.id: row.ordinal for row in newest}
         fold = self._cache.shared.folds.get(key)
@@ -83,21 +83,29 @@ class Usage(Contracts, Readings, DataEvents):
             fold = Fold()
         to_fold = set(settled[len(fold.reading_ids) :])
         moving = {row.id for row in newest[-_MOVING:]}
+        column_of = {one: column for column, one in enumerate(shown)}
+        size = max(len(self._positions(key).numbers), max((row.user_count for row in newest), default=0))
+        fits = len(shown) * size * _AREA_BYTES <= ARRAY_BYTES
+        areas = np.full((len(shown), size), np.nan)
         kept: dict[int, Floats] = {}
         first_on, named = fold.first_on, fold.named
-        for one, array in self._unpacked(key, to_fold | moving | shown):
+        for one, array in self._unpacked(key, to_fold | moving | column_of.keys()):
             if one in to_fold:
                 first_on, named = _folded(first_on, named, array, day_of[one])
-            if one in shown or one in moving:
-                self._cache.keep(one, array)
+            if one in column_of:
+                areas = _wide(areas, len(array))
+                areas[column_of[one], : len(array)] = array
+            if one in moving:
                 kept[one] = array
+            if one in moving or (one in column_of and fits):
+                self._cache.keep(one, array)
         if to_fold and not self._cache.dirty:
             self._cache.shared.folds[key] = Fold(settled, first_on, named)
         for one in sorted(moving):
             first_on, named = _folded(first_on, named, kept[one], day_of[one])
-        return kept, first_on, named
+        return areas, first_on, named
 
-    def _order(self, key: int, named: np.ndarray[Any, np.dtype[np.bool_]]) -> Order:
+    def _order(self, key: int, named: Bools) -> Order:
         """Return the named users by id: sorting is kept until another user is named."""
         known = self._cache.shared.orders.get(key)
         if known is not None and np.array_equal(known.named, named):
@@ -167,9 +175,23 @@ class Usage(Contracts, Readings, DataEvents):
         ]
 
 
-def _folded(
-    first_on: Ints, named: np.ndarray[Any, np.dtype[np.bool_]], array: Floats, ordinal: int
-) -> tuple[Ints, np.ndarray[Any, np.dtype[np.bool_]]]:
+def _wide(areas: Floats, size: int) -> Floats:
+    """Return `areas` with room for `size` positions."""
+    if areas.shape[1] >= size:
+        return areas
+    grown = np.full((len(areas), size), np.nan)
+    grown[:, : areas.shape[1]] = areas
+    return grown
+
+
+def _by_id(areas: Floats, positions: Ints) -> Floats:
+    """Return the areas (w, P) of the given positions as (U, w), in the same memory."""
+    for column in areas:
+        column[: len(positions)] = column[positions]
+    return areas[:, : len(positions)].T
+
+
+def _folded(first_on: Ints, named: Bools, array: Floats, ordinal: int) -> tuple[Ints, Bools]:
     """Return first day of use and being named, with one more day taken in."""
     size = max(len(array), len(named))
     first = np.full(size, _NEVER, dtype=np.int64)
