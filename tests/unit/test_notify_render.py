@@ -72,6 +72,26 @@ def test_the_way_a_message_came_about_is_said() -> None:
     assert "back to 76.5 % of cap" in text_of(payload([item("contract_cap", "resolved")]))
 
 
+@pytest.mark.parametrize(
+    ("end_at", "left", "words"),
+    [
+        ("2026-05-14T00:00:00+00:00", 30.75, "ends in 31 days"),
+        ("2026-05-14T00:00:00+00:00", 30.0, "ends in 30 days"),
+        ("2026-05-14T00:00:00+00:00", 1.5, "ends in 2 days"),
+        ("2026-05-14T00:00:00+00:00", 0.007, "ends tomorrow"),
+        ("2026-05-14T23:59:59+00:00", 0.5, "ends today"),
+        ("2026-05-14T00:00:00+00:00", -0.5, "ended today"),
+        ("2026-05-14T00:00:00+00:00", -1.2, "ended yesterday"),
+        ("2026-05-14T00:00:00+00:00", -3.0, "ended 3 days ago"),
+        ("0001-01-01T00:00:00+00:00", 5.0, "ends in"),
+    ],
+)
+def test_days_to_a_terms_end_are_those_of_the_calendar(end_at: str, left: float, words: str) -> None:
+    one = item("contract_end")
+    one["figures"] = {**one["figures"], "end_at": end_at, "days_left": left}
+    assert f"term {words}" in text_of(payload([one]))
+
+
 def test_several_of_the_daemons_own_troubles_are_named_once_and_have_no_tiers() -> None:
     said = {"message": "messages to ops cannot be delivered: gone"}
     broken = item("contract_cap") | {"kind": "channel_broken", "tier": "", "remind_for_s": None, "figures": said}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from alerter.notify.filters.format import Words, as_number, percent
+import math
+from contextlib import suppress
+from datetime import UTC, timedelta
+
+from alerter.notify.filters.format import Words, as_instant, as_number, percent
 from alerter.notify.kinds.parts import Figures, Item, Section, make_section, used
 
 
@@ -16,11 +20,21 @@ def headline(item: Item, figures: Figures, words: Words) -> str:
         return f"the term ending {day} has a successor"
     if days_left is None:
         return f"term ends on {day}{spent}"
-    days = int(days_left)
-    when = {0: "ends today", 1: "ends tomorrow", -1: "ended yesterday"}.get(
-        days, f"ends in {days} days" if days > 0 else f"ended {-days} days ago"
-    )
-    return f"term {when}, on {day}{spent}"
+    return f"term {_when(figures.get('end_at'), days_left)}, on {day}{spent}"
+
+
+def _when(end_at: object, days_left: float) -> str:
+    """Say it in days of the calendar, as `status` does: on the 12th a term that ends on the 14th ends in 2 days."""
+    end = as_instant(end_at)
+    days = math.ceil(days_left)
+    if end is not None:
+        with suppress(OverflowError):  # a calendar ends somewhere
+            end = end.astimezone(UTC)
+            days = (end.date() - (end - timedelta(days=days_left)).date()).days
+    if days == 0:
+        return "ends today" if days_left > 0 else "ended today"
+    near = {1: "ends tomorrow", -1: "ended yesterday"}
+    return near.get(days, f"ends in {days} days" if days > 0 else f"ended {-days} days ago")
 
 
 def section(_: Item, figures: Figures, words: Words) -> Section:
