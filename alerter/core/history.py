@@ -347,3 +347,19 @@ def _seen_before(first_seen: Days, ids: tuple[str, ...], predecessor: TermUsage)
     return np.array(
         [older.get(user) or seen for user, seen in zip(ids, first_seen.tolist(), strict=True)], dtype=np.int64
     )
+
+
+# ------------------------------------------------------------------ one user, the whole term
+def user_series(term: TermUsage, unit: Unit, size: int) -> tuple[Floats, Floats]:
+    """Return daily figures (size) and running totals (size) of the columns' only user, from the term's first day on."""
+    columns, start_on = term.columns, term.contract.start_at.date()
+    # On a term's first day both meanings say the same.
+    meaning = SummaryMeaning.CUMULATIVE if size <= 1 else term.meaning
+    days, areas, first_on = columns.window_days, columns.user_areas[0], columns.user_first_on[0]
+    # Who is left out of a summary was idle that day, or had no use yet; of totals, left out later is unknown.
+    is_idle = (meaning is SummaryMeaning.DAILY) | (first_on == 0) | (days < first_on)
+    said = np.where(np.isnan(areas) & is_idle, 0.0, areas)
+    unit_of = dict(zip(columns.days.tolist(), columns.units, strict=True))
+    units = [unit_of[day] for day in days.tolist()]
+    series = _by_meaning(_Axis(start_on, size, unit).place(days, said, units), meaning)
+    return series.daily, series.total
