@@ -9,10 +9,10 @@ from datetime import date, datetime, timedelta
 from alerter.app.calls import calls_of
 from alerter.app.filling import fill_fact
 from alerter.app.load import load_history
-from alerter.core.meaning import UNIQUE, USERS
 from alerter.app.settings import Cap, quota_of
 from alerter.app.views import SCHEMA, Document, iso
 from alerter.core.area import Area
+from alerter.core.meaning import UNIQUE, USERS
 from alerter.core.model import Contract, History
 from alerter.core.rules.figures import last_known
 from alerter.core.states import Alert, Status
