@@ -108,7 +108,8 @@ class World:
         self._daemons.append(daemon)
         self._stack.callback(_end, process)
         if ready:
-            until(lambda: daemon.said("started") > 0, "a start", daemon)
+            until(lambda: daemon.said("started") > 0 or process.poll() is not None, "a start", daemon)
+            assert process.poll() is None, daemon.log
         return daemon
 
     def told(self) -> list[str]:

@@ -183,7 +183,9 @@ class Delivery:
 
     def _failed(self, message: OutboxMessage, error: DeliveryError) -> DeliveryOutcome:
         now = self._clock.now()
-        gone = error.permanent or now - message.queued_at >= GIVE_UP_AFTER
+        # A machine that slept for days, or a clock set forward, is no reason to give up after a try or two.
+        was_tried = now - message.queued_at >= GIVE_UP_AFTER and message.attempts >= len(BACKOFF)
+        gone = error.permanent or was_tried
         self._mark(message, self._dead(message, error) if gone else self._to_retry(message, error))
         fields = self._fields(message, error=error.reason, permanent=error.permanent, ambiguous=error.ambiguous)
         if gone:

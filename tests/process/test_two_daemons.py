@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import psycopg
 import pytest
 
 from alerter.store import Store
+from tests.cutting_proxy import CuttingProxy
 from tests.daemons import PATIENCE, World, until, world
 from tests.postgres import PostgresServer
 from tests.sinks import Reply
@@ -171,6 +175,29 @@ def test_backends_killed_at_any_time_lose_and_double_nothing(
         assert [daemon.stop() for daemon in daemons] == [0, 0]
         assert len(shared.told()) == 3
         assert all("Traceback" not in daemon.log for daemon in daemons)
+
+
+def test_commits_whose_answers_are_lost_are_done_again_without_doubling(tmp_path: Path, url: str) -> None:
+    """A write may be kept though its writer was told otherwise: doing it again must change nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="alerter-cut-", dir="/tmp"))  # a socket's path has to be short
+    host = url.partition("host=")[2].partition("&")[0]
+    proxy = CuttingProxy(folder, Path(unquote(host)), nth=3)
+    try:
+        with world(tmp_path, url.replace(host, quote(str(folder))), accounts=3) as one:
+            daemon = one.start()
+            proxy.cutting.set()
+            daemon.process.send_signal(signal.SIGHUP)  # polls again, for the first may be done
+            until(lambda: proxy.cut >= 8, "eight lost answers", daemon)
+            proxy.cutting.clear()
+            until(lambda: len(one.told()) == 3, "every message", daemon)
+            until(lambda: {row.state for row in outbox(url)} == {"sent"}, "the marks", daemon)
+            until(lambda: all(state.last_ok_at for state in states(url).values()), "the polls", daemon)
+            assert daemon.stop() == 0
+            assert len(one.told()) == 3
+            assert "Traceback" not in daemon.log
+    finally:
+        proxy.close()
+        shutil.rmtree(folder)
 
 
 def _kill_a_backend(server: PostgresServer) -> None:
