@@ -172,7 +172,9 @@ def test_sigterm_in_mid_send_loses_nothing(program: Program, slack: HttpSink) ->
     assert b"possibl" in slack.requests[1].body.lower() or b"repeat" in slack.requests[1].body.lower()
 
 
-def test_kill_9_between_send_and_mark_costs_one_copy_and_no_wait(program: Program, slack: HttpSink) -> None:
+def test_kill_9_between_send_and_mark_costs_one_copy_and_no_wait(
+    program: Program, slack: HttpSink, notified: Notified
+) -> None:
     slack.replies = [Reply(hang=True)]
     with running(program) as daemon:
         assert slack.arrived.wait(PATIENCE)
@@ -183,8 +185,10 @@ def test_kill_9_between_send_and_mark_costs_one_copy_and_no_wait(program: Progra
     with running(program) as daemon:
         until(lambda: len(slack.requests) == 2, "the message again, at once")
         assert stop(daemon)[0] == 0
+    ready = sum("READY=1" in heard for heard in notified.heard)
     with running(program) as daemon:
-        time.sleep(2)
+        until(lambda: sum("READY=1" in heard for heard in notified.heard) > ready, "READY once more")
+        time.sleep(1)
         assert stop(daemon)[0] == 0
     assert len(slack.requests) == 2
 

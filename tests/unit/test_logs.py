@@ -225,7 +225,7 @@ def test_secrets_are_masked_in_exceptions_their_causes_and_notes(lines):
 
 def test_secrets_are_masked_in_what_other_libraries_log(lines):
     lines(secrets=("hunter2",))
-    logging.getLogger("apprise").warning("Bad token %s", "hunter2")
+    logging.getLogger("urllib3").warning("Bad token %s", "hunter2")
     logging.getLogger("somebody.else").error("hunter2")
     assert [MASK in line and "hunter2" not in line for line in lines()] == [True, True]
 
