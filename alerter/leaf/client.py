@@ -214,7 +214,8 @@ class LeafClient:
     def _refuse(self, call: _Call, reply: Reply, problem: str) -> NoReturn:
         secrets = self._auth.secrets
         raise LeafMalformed(
-            mask(f"{call.where}: the answer cannot be used: {problem}; nothing of it was kept", secrets),
+            # The address is ours: only what the server said could be a secret, and paths look like opaque tokens.
+            f"{call.where}: the answer cannot be used: {mask(problem, secrets)}; nothing of it was kept",
             status=reply.status,
             sample=sample_of(reply.body, secrets),
         )

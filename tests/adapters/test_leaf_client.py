@@ -302,6 +302,7 @@ def test_an_unusable_answer_is_refused_whole_with_a_masked_sample(
     with pytest.raises(LeafMalformed, match=words) as caught:
         connect().fetch_summary("c1")
     assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("GET /services/billingapplication/api/billing/contracts/c1/consumption: ")
     assert len(caught.value.sample.encode()) <= 4096
     assert "jane" not in str(caught.value) + caught.value.sample
     assert len(server.requests) == 1
