@@ -286,7 +286,8 @@ def test_a_silence_that_cannot_be_is_refused_with_the_reason(seen: World, args: 
 
 
 def test_the_silence_command_of_a_message_works_as_it_stands(fresh: World) -> None:
-    fresh.database.unlink()
+    for path in fresh.folder.glob("state.db*"):  # the lock file too: it knows that there was a database
+        path.unlink()
     out = fresh.once(START).out
     line = next(line for line in out.splitlines() if line.startswith("Silence: alerter "))
     ran = fresh.run(*line.removeprefix("Silence: alerter ").split())
