@@ -25,7 +25,7 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Try it", ("demo", "sandbox")),
     ("Set up", ("init", "check", "send-test", "schema")),
     ("Watch", ("run", "once")),
-    ("Look", ("status", "contracts", "usage", "alerts", "history", "outbox")),
+    ("Look", ("status", "contracts", "usage", "alerts", "history", "outbox", "doctor")),
     ("Act", ("ack", "silence")),
     ("Maintain", ("db", "version")),
 )

@@ -51,10 +51,15 @@ def say(text: str = "", *, err: bool = False) -> None:
 
 def say_folded(text: str, *, indent: int) -> None:
     """Write a sentence over as many lines as it takes, all but the first indented."""
+    for line in folded(text, indent=indent):
+        click.echo(line)
+
+
+def folded(text: str, *, indent: int, margin: int = 0) -> list[str]:
+    """Return a sentence made printable, over as many lines as it takes beside a margin, all but the first indented."""
     import textwrap
 
-    for line in textwrap.wrap(words_of(text, 4000), width=width(), subsequent_indent=" " * indent):
-        click.echo(line)
+    return textwrap.wrap(words_of(text, 4000), width=width() - margin, subsequent_indent=" " * indent)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

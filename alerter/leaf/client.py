@@ -11,7 +11,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NoReturn, TypeVar
 from urllib.parse import quote
 
@@ -34,7 +34,7 @@ from alerter.leaf import wire
 from alerter.leaf.auth import Auth, Credentials, Password
 from alerter.leaf.masking import mask, one_line, sample_of
 from alerter.leaf.paging import PAGE_SIZE, Page, PageWalk, Query
-from alerter.leaf.replies import REDIRECTS, error_for, retry_after_of, why_not_json
+from alerter.leaf.replies import REDIRECTS, error_for, retry_after_of, skew_of, why_not_json
 from alerter.leaf.transport import Reply, Transport
 
 log = logging.getLogger("alerter.leaf")
@@ -116,6 +116,7 @@ class LeafClient:
         self._now = now
         self._wait = wait
         self._on_call = on_call
+        self._skew: timedelta | None = None
         self._auth = Auth(credentials, login=self._log_in, monotonic=monotonic, now=now, wait=wait)
         self._quiet_lock = threading.Lock()
         self._quiet_until = float("-inf")  # by `monotonic`: a 429 speaks to all threads of the account
@@ -124,6 +125,11 @@ class LeafClient:
 
     def __repr__(self) -> str:
         return f"LeafClient({self._transport.host})"
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """How far our clock was ahead of the server's at its newest answer, to a second; None where it told no time."""
+        return self._skew
 
     # -------------------------------------------------------------- questions
     def fetch_contracts(self) -> ContractsAnswer:
@@ -282,6 +288,7 @@ class LeafClient:
                 method, path, query=query, headers=headers, body=body, secrets=self._auth.secrets
             )
             status = reply.status
+            self._skew = skew_of(reply.headers.get("Date"), self._now())
         except LeafError as failure:
             status = failure.status
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from alerter.errors import (
@@ -37,6 +37,15 @@ def retry_after_of(value: str | None, now: datetime) -> float:
         except (ValueError, TypeError, OverflowError):
             return DEFAULT_RETRY_AFTER_SECONDS
     return min(max(seconds, SHORTEST_RETRY_AFTER_SECONDS), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def skew_of(date_header: str | None, now: datetime) -> timedelta | None:
+    """Return how far `now` is ahead of the time a Date header tells, None where it tells none."""
+    try:
+        at = parsedate_to_datetime(date_header or "")
+        return now - at.replace(tzinfo=at.tzinfo or UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def error_for(where: str, reply: Reply, *, host: str, now: datetime, secrets: Iterable[str]) -> LeafError:

@@ -81,6 +81,26 @@ class Store:
         if self._hold is not None:
             self._hold.remember()
 
+    def holder(self) -> str | None:
+        """Say who holds this SQLite file now; None: nobody, or on Postgres, where nobody has to."""
+        return self._hold.holder() if self._hold is not None else None
+
+    def damage(self) -> str | None:
+        """Let SQLite check the whole file and return the first thing it found; None: all is well, or on Postgres."""
+        if self._turn is None:
+            return None
+        with begin(self._engine, writes=False) as connection:
+            found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+        return None if found == "ok" else found
+
+    def size(self) -> int:
+        """Return the bytes that the database takes."""
+        with begin(self._engine, writes=False) as connection:
+            if self._turn is None:
+                return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
+            pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar() or 0)
+            return pages * int(connection.exec_driver_sql("PRAGMA page_size").scalar() or 0)
+
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """Run one transaction that writes: committed at the end, rolled back on any error; not to be nested.

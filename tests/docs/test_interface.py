@@ -27,6 +27,7 @@ DOCUMENTS = {
     "status": ("status", "--at", "2026-03-11T06:10"),
     "contracts": ("contracts", "--all"),
     "usage": ("usage", "OPERATIONS_FILE", "--user", "Prairie"),
+    "doctor": ("doctor", "--offline"),
     "alerts": ("alerts", "--all"),
     "history": ("history",),
     "outbox": ("outbox",),

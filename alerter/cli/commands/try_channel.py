@@ -46,7 +46,7 @@ def command(channel: str, config: Path | None) -> int:
     failed = False
     for recipient in there.recipients:
         key = f"test:{recipient.id}:{now.isoformat()}"
-        rendered = renderer.render(_payload(key, recipient.id, now), recipient.service, channel)
+        rendered = renderer.render(test_payload(key, recipient.id, now), recipient.service, channel)
         if rendered.error:
             say(f"warning: your template failed, the built-in one is used: {rendered.error}", err=True)
         refused = send_now(there, recipient.id, rendered, key=key, now=now)
@@ -59,7 +59,8 @@ def command(channel: str, config: Path | None) -> int:
     return FAILED if failed else OK
 
 
-def _payload(key: str, recipient: str, now: datetime) -> dict[str, Any]:
+def test_payload(key: str, recipient: str, now: datetime) -> dict[str, Any]:
+    """Return what a test message is rendered from."""
     return {
         "schema": 1,
         "kind": "test",
