@@ -33,6 +33,7 @@ from alerter.store import Claim, Store, StoredContract, Tx
 log = logging.getLogger("alerter.poll")
 
 FILL_BATCH = 14  # days of a first fill per commit
+FILL_USERS = 200_000  # users' figures of a first fill in memory at once
 REFUSALS = 3  # of one past day's summary until it is left alone for the rest of the UTC day
 
 
@@ -219,11 +220,15 @@ class ContractPoll:
         filling = self._filling(len(days))
         if is_first_fill:
             log.info("action=fill_started", extra={"fields": self._fields(days=len(days))})
-        for index in range(0, len(days), FILL_BATCH):
-            part = days[index : index + FILL_BATCH]
+        index, size = 0, 1 if is_first_fill else FILL_BATCH  # the first day tells how large they are
+        while index < len(days):
+            part = days[index : index + size]
+            index += size
             summaries = self._summaries(part, paced=is_first_fill)
             self._commit_part(summaries, set(part) - {summary.day for summary in summaries}, filling)
             self.filled_days += len(summaries)
+            largest = max((len(summary.user_ids) for summary in summaries), default=1)
+            size = min(FILL_BATCH, max(1, FILL_USERS // max(1, largest)))
             filling.tell(self._clock.monotonic())
         if is_first_fill:
             log.info("action=fill_done", extra={"fields": self._fields(days=len(days))})

@@ -17,8 +17,10 @@ from alerter.app.cycle import CycleOutcome, run_cycle
 from alerter.app.deliver import Delivery, DeliveryOutcome, Listener
 from alerter.app.heartbeat import Heartbeats
 from alerter.app.lease import LEASE, AccountLease
+from alerter.app.memory import give_back, keep_small
 from alerter.app.plan import Plan, build_plan
 from alerter.app.poll import AccountPoll, PollOutcome, record
+from alerter.app.revive import revive
 from alerter.app.settled import Memory
 from alerter.config import Config
 from alerter.errors import ConfigError, LeafRateLimited, Problem
@@ -83,6 +85,7 @@ class Runtime:
 
     def open(self, *, progress: Callable[[str], None] | None = None) -> None:
         """Hold and migrate the database and enter the accounts; raise StoreError if that cannot be."""
+        keep_small()
         url = self._plan.config.database
         store = Store(url)
         try:
@@ -145,6 +148,7 @@ class Runtime:
             tx.accounts.sync(names, now)
             tx.accounts.make_due(names, now)  # a start and a new config are both looked at now, not at the next poll
             tx.outbox.retire(kept, now)
+            revive(tx, broken=(), now=now)  # whoever started or reloaded us may have mended a channel
 
     def _beat(self, account: str) -> None:
         self.heartbeats.beat(f"poll {account}")
@@ -198,6 +202,7 @@ class Runtime:
             memory=self._judged,
         )
         self._release(plan, claim, poll, started_at)
+        give_back()
         if cycle.messages:
             self.mail.set()
         _log_tick(poll, cycle)
