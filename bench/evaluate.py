@@ -29,7 +29,7 @@ def run(size: Size) -> Iterator[Row]:
     from pathlib import Path  # noqa: PLC0415 - for the config's name alone
 
     text = CONFIG.format(url="http://127.0.0.1:9", threads=4, rules=TEN_RULES, database="bench.db")
-    rules = build_rules(read_config(text, Path("bench.yaml"), env=ENV, credentials_dir=None))
+    rules = build_rules(read_config(text.encode(), Path("bench.yaml"), env=ENV, credentials_dir=None))
     usages = [_usage(300 + n, size) for n in range(size.contracts)]
     histories = [_history(usage, number, size) for number, usage in enumerate(usages)]
     series = size.contracts * size.users

@@ -32,7 +32,10 @@ def run(size: Size) -> Iterator[Row]:
         stored = _fill(folder / "bench.db", size)
         floor = _median([sys.executable, "-c", "pass"], folder, size.runs)
         for arguments, target in (
-            (["--help"], "≤ 0.25 s"), (["check", "--offline"], "≤ 0.8 s"), (["check"], "≤ 1.5 s"), (["status"], "≤ 1.5 s"),
+            (["--help"], "≤ 0.25 s"),
+            (["check", "--offline"], "≤ 0.8 s"),
+            (["check"], "≤ 1.5 s"),
+            (["status"], "≤ 1.5 s"),
         ):  # fmt: skip
             ours = _median([*PROGRAM, *arguments], folder, size.runs)
             yield Row(
@@ -77,7 +80,7 @@ def _fill(database: Path, size: Size) -> int:
 
 def _environment(**more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, **ENV, "PYTHONPATH": os.getcwd(), **more}
+    return {**kept, **ENV, "PYTHONPATH": str(Path.cwd()), **more}
 
 
 def _median(command: list[str], folder: Path, runs: int) -> float:
