@@ -16,6 +16,7 @@ from functools import cached_property
 from alerter.app.compose import Composer
 from alerter.app.health import health_findings
 from alerter.app.load import load_history, predecessor_of, successor_of
+from alerter.app.revive import revive
 from alerter.app.settings import CycleSettings
 from alerter.app.settled import Judged, Memory, circumstances, without_users
 from alerter.core.alerts import Life, advance, close, decide, fingerprint
@@ -83,6 +84,7 @@ class Cycle:
         messages = self._speak()
         self._tx.alerts.save(self._alerts[key] for key in sorted(self._touched))
         self._tx.alerts.add_transitions(self._transitions)
+        messages += revive(self._tx, broken={one.recipient for one in self._tx.outbox.broken()}, now=self._now)
         firing = sum(alert.status is Status.FIRING for alert in self._alerts.values())
         return CycleOutcome(
             snapshots=self._snapshots, transitions=tuple(self._transitions), messages=messages, firing=firing

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from alerter.core.states import Draft
 from alerter.store.part import Part
-from alerter.store.rows import OutboxMessage
+from alerter.store.rows import GivenUp, OutboxMessage
 from alerter.store.tables import UNDELIVERED, message, message_item, recipient
 from alerter.store.types import UtcDateTime
 
@@ -267,6 +267,20 @@ class Outbox(Part):
         given_up = _messages(_M.thread_ref).where(_M.id.in_(sa.select(last).select_from(recipient)), _M.state == "dead")
         rows = self._all(given_up.where(_M.last_error != "receiver_removed").order_by(_M.id))
         return tuple(OutboxMessage(**row._asdict()) for row in rows)
+
+    def given_up(self, since: datetime) -> tuple[GivenUp, ...]:
+        """Return the dead messages given up since then, the oldest first; not those of removed recipients."""
+        dead = _messages(_M.thread_ref).where(_M.state == "dead", _M.done_at >= since)
+        rows = self._all(dead.where(_M.last_error != "receiver_removed").order_by(_M.id))
+        return tuple(
+            GivenUp(
+                message=OutboxMessage(**row._asdict()),
+                notice_keys=tuple(
+                    item.notice_key for item in self._all(sa.select(_I.notice_key).where(_I.message_id == row.id))
+                ),
+            )
+            for row in rows
+        )
 
     def counts(self) -> Mapping[str, int]:
         """Return how many messages are in each state."""

@@ -155,6 +155,14 @@ class DataEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """A dead message with the keys of the notices in it."""
+
+    message: OutboxMessage
+    notice_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewestSummary:
     """The newest day that was read, as said: `user_sum` in `unit`, over `user_count` users."""
 

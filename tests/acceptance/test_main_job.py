@@ -222,3 +222,21 @@ def test_f33_a_unit_switch_is_no_usage_and_one_notice(program: Program, leaf: Pl
     assert len(told) == 1, "one notice of the change, and not another word when it is old"
     assert b"figures come in Hectare instead of Acre" in told[0]
     assert contract(program, "c-1/a b")["unit"] == "ha"
+
+
+def test_what_a_broken_channel_missed_is_sent_when_it_works_again(
+    program: Program, slack: HttpSink, smtp: SmtpSink
+) -> None:
+    slack.replies = [Reply(404, b"no_service")]
+    assert program.run("once", "--at", NOON).code == 1
+    status = program.json("status", "--at", "2026-05-14T12:01:00Z")
+    assert status["outbox"]["dead"] == 4
+    slack.replies = []
+    tried = len(slack.requests)
+    ran = program.run("once", "--at", "2026-05-14T13:00:00Z")
+    assert ran.code == 0, ran.err
+    assert len({key_of(request.body) for request in slack.requests[tried:]}) == 4
+    assert program.json("status", "--at", "2026-05-14T13:01:00Z")["outbox"]["dead"] == 0
+    sent = len(slack.requests)
+    assert program.run("once", "--at", "2026-05-14T14:00:00Z").code == 0
+    assert [request for request in slack.requests[sent:] if b"channel broken" not in request.body] == []
