@@ -94,6 +94,10 @@ def _print(document: dict[str, Any]) -> None:
             [_contract(one, now) for one in document["contracts"]],
         )
         say()
+    for one in document["contracts"]:
+        if one["fill"] and one["fill"]["read"] < one["fill"]["of"]:
+            whose = f"{one['account']} {one['name'] or one['label']}"
+            say_folded(f"history  {whose}: {one['fill']['read']} of {one['fill']['of']} days read", indent=9)
     _print_calls(document["accounts"])
     alerts, outbox = document["alerts"], document["outbox"]
     say(f"alerts   {alerts['firing']} firing, {alerts['pending']} pending, {alerts['resolved']} resolved")
@@ -142,7 +146,7 @@ def _contract(one: dict[str, Any], now: str) -> tuple[Any, ...]:
 
 def _freshness(one: dict[str, Any], now: str) -> str | Styled:
     if one["fill"] and one["fill"]["read"] < one["fill"]["of"]:
-        return Styled(f"history {one['fill']['read']}/{one['fill']['of']} days", "yellow")
+        return Styled("being read", "yellow")
     if one["data_at"] is None:
         return "no answer yet"
     if one["meaning"] in ("unproven", "contradicted"):
