@@ -14,9 +14,8 @@ from alerter.store import StoredContract
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 
 
-def term(
-    key: int, contract_id: str, product: str, start: str, end: str | None, account: str = "prod"
-) -> StoredContract:
+def term(key: int, name: str, start: str, end: str | None, account: str = "prod") -> StoredContract:
+    contract_id, product = name.split()
     contract = Contract(
         account=account,
         id=contract_id,
