@@ -144,21 +144,40 @@ def test_f32_a_revised_day_is_a_row_and_an_event_and_both_versions_stay(database
                 assert {one.fingerprint for one in tx.alerts.transitions() if one.reason == "corrected"} >= gone
 
 
+class Overlapping(PlainLeaf):
+    """A server on which `late` area of one user lies wholly on ground that another one has already."""
+
+    def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        usage = self.contracts["c"].usage
+        status, told = super().answer(path, query)
+        self.contracts["c"].usage = {user: {**days, WEDNESDAY: 10.0} for user, days in usage.items()}
+        _, before = super().answer(path, query)
+        self.contracts["c"].usage = usage
+        if path.endswith("/api-owner"):
+            return status, before
+        return status, told | {"totalUniqueArea": before["totalUniqueArea"]} if "leafUsersAreas" in told else told
+
+
+WEDNESDAY = START.date() - 6 * DAY
+
+
 def test_f32_a_late_change_hidden_by_overlap_is_found_with_the_next_window(database_url: str, tmp_path: Path) -> None:
-    with SandboxWorld(database_url, tmp_path, story()) as world:
-        world.good()
-        # The organisation's range does not move, only what users are told.
-        truth = world.truth()
-        world.is_true()
-        with world.faulty("scale", factor=1.5, path=SUMMARY, contract=OPS):
-            world.good(after=DAY)
-            day = START.date() - 3 * DAY
-            history = world.history()
-            index = history.index_of(day)
+    usage = {user: {date(2026, 3, 1) + n * DAY: 10.0 for n in range(10)} for user in ("u", "v")}
+    with Overlapping([PlainContract("c", "P", date(2026, 3, 1), None, usage)], START.date()) as leaf:
+        leaf.password = PASSWORD
+        with PollWorld(database_url, tmp_path, leaf.url) as world:
+            world.good()
+            usage["u"][WEDNESDAY] = 25.0
+            world.good(after=QUARTER)
+            index = world.history("c").index_of(WEDNESDAY)
             assert index is not None
-            assert history.billed_daily[index] == pytest.approx(1.5 * truth[day]["billed"], abs=0.02)
-        assert {one.what for one in world.events("revision")} == {"summary"}
-        assert {one.what for one in world.standing("contradiction")} == {"unique_and_range"}
+            assert world.history("c").billed_daily[index] == pytest.approx(20), "the range shows nothing of it"
+            leaf.today += DAY
+            world.good(after=DAY)
+            assert world.history("c").billed_daily[index] == pytest.approx(35)
+            assert world.history("c").unique_daily[index] == pytest.approx(18)
+            assert [(one.what, one.day) for one in world.events("revision")] == [("summary", WEDNESDAY)]
+            assert world.standing("contradiction") == []
 
 
 def test_f32_contradictions_are_told_once_and_repaired_never(world: SandboxWorld) -> None:
