@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ from alerter.app.runtime import Runtime
 from alerter.config import Config, load_config
 from alerter.core.states import Alert
 from alerter.notify import Rendered
-from alerter.sandbox import SandboxServer, Scenario, demo_scenario
+from alerter.sandbox import SandboxServer, demo_scenario
 from alerter.store import OutboxMessage
 
+_SANDBOX = re.compile(r"base_url: http://127\.0\.0\.1:\d+")  # another port every time
 STEP = timedelta(hours=12)
 FIRST_POLL = timedelta(hours=5)  # after midnight, and so at 5 and 17 o'clock
 
@@ -73,7 +75,7 @@ def run_demo(
     server = SandboxServer(scenario, clock=clock.now)
     server.start()
     try:
-        config = prepare(folder, scenario, server.url)
+        config = prepare(folder, server.url)
         runtime = Runtime(config, clock=clock, stop=stop, owner="demo", listener=progress.sent)
         runtime.open()
         try:
@@ -86,20 +88,18 @@ def run_demo(
         server.stop()
 
 
-def prepare(folder: Path, scenario: Scenario, url: str) -> Config:
-    """Write the demo's config into `folder`, take an earlier run's database away, and load the config."""
+def prepare(folder: Path, url: str) -> Config:
+    """Put the demo's config into `folder`, or keep the one there, take an earlier run's database away, and load it.
+
+    Raises ConfigError when somebody's change to it cannot be used.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("demo.db*"):
         stale.unlink()
     path = folder / "alerter.yaml"
-    path.write_text((files("alerter.app") / "demo_config.yaml").read_text("utf-8"), "utf-8")
-    env = {
-        **os.environ,
-        "ALERTER_DEMO_URL": url,
-        "ALERTER_DEMO_USER": scenario.account.username,
-        "ALERTER_DEMO_PASSWORD": scenario.account.password,
-    }
-    return load_config(path, env=env, credentials_dir=None)
+    text = path.read_text("utf-8") if path.exists() else (files("alerter.app") / "demo_config.yaml").read_text("utf-8")
+    path.write_text(_SANDBOX.sub(f"base_url: {url}", text), "utf-8")
+    return load_config(path, env=os.environ, credentials_dir=None)
 
 
 def _simulate(runtime: Runtime, clock: VirtualClock, progress: DemoProgress, days: int) -> tuple[int, tuple[str, ...]]:
