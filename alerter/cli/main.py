@@ -26,6 +26,7 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Set up", ("init", "check", "send-test", "schema")),
     ("Watch", ("run", "once")),
     ("Look", ("status", "contracts", "usage", "alerts", "history", "outbox", "doctor")),
+    ("Tune", ("score",)),
     ("Act", ("ack", "silence")),
     ("Maintain", ("db", "version")),
 )

@@ -107,6 +107,9 @@ def _check_idle_keys(document: Document) -> None:
         if not whole and rule.get("measure") == "unique":
             document.complain((*path, "measure"), "unique areas are known of whole contracts only, not of users")
         method = rule.get("method", "auto")
+        if not whole and method == "season":
+            message = "the previous term's days are kept of whole contracts only, not of users; take auto or active"
+            document.complain((*path, "method"), message)
         for key, methods in _METHODS_OF.items():
             if key in rule and isinstance(method, str) and method not in methods:
                 message = f"has no effect with method {shown(method)[1:-1]}; it belongs to {' and '.join(methods)}"

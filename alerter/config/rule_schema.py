@@ -190,13 +190,14 @@ class DailySpikeRule(RuleConfig):
     severity: SeverityWord = setting("warning", "info, warning or critical.")
     gap: Points = setting(10, "Percent points below the bar before a revised day counts as corrected.")
     scope: Annotated[str, *words("contract", "user")] = setting("contract", "Watch the contract's sum, or each user.")
-    method: Annotated[str, *words("auto", "active", "absolute", "ratio")] = setting(
+    method: Annotated[str, *words("auto", "active", "season", "absolute", "ratio")] = setting(
         "auto",
-        "Where the bar is: active (mean and spread of the last 56 days with use), absolute (`at_least`), "
-        "ratio (`ratio` times the median); auto picks and says which.",
+        "Where the bar is: active (mean and spread of the last 56 days with use), season (the same weeks of the "
+        "previous term), absolute (`at_least`), ratio (`ratio` times the median); auto takes season where the previous "
+        "term is stored, else active, and says which.",
     )
     sensitivity: Annotated[str, *words("low", "normal", "high")] = setting(
-        "normal", "Of the active bar: 6, 5, 4 sigma."
+        "normal", "Of the active bar: 6, 4.75, 4 sigma."
     )
     at_least: Bar | None = setting(None, "The bar of method absolute: an area, or a percentage of the cap.")
     ratio: Annotated[float, *number(1, 1000, above=True)] = setting(

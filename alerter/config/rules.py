@@ -23,7 +23,7 @@ from alerter.core.rules.daily_spike import DailySpike
 from alerter.core.rules.planned import Planned
 from alerter.core.rules.user_cap import CapOverride, UserCap
 
-_SIGMA = {"low": 6.0, "normal": 5.0, "high": 4.0}
+_SIGMA = {"low": 6.0, "normal": 4.75, "high": 4.0}
 
 
 def build_rules(config: Config) -> tuple[Rule, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerter.core.area import Unit, factor
-from alerter.core.model import Contract, History, LeafUser, SummaryMeaning
+from alerter.core.model import Contract, History, LeafUser, PreviousTerm, SummaryMeaning
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
@@ -140,6 +140,7 @@ def build_history(
     term_index = (start_on - first_on).days
 
     billed, unique = _contract_series(term, unit, start_on, size - term_index)
+    previous = None if predecessor is None or not term_index else _previous(predecessor, unit, start_on)
     if predecessor is not None and term_index:
         before_billed, before_unique = _contract_series(predecessor, unit, first_on, term_index)
         billed, unique = _joined(before_billed, billed), _joined(before_unique, unique)
@@ -167,6 +168,7 @@ def build_history(
         user_first_on=first_seen,
         user_total=user_total,
         user_daily=user_daily,
+        previous=previous,
     )
 
 
@@ -214,6 +216,13 @@ def _contract_series(term: TermUsage, unit: Unit, first_on: date, size: int) -> 
         _Series(billed.daily[-size:], billed.total[-size:]),
         _Series(unique_daily[-size:], unique_total[-size:]),
     )
+
+
+def _previous(predecessor: TermUsage, unit: Unit, start_on: date) -> PreviousTerm:
+    """Return the predecessor's own days, from its first to the last before `start_on`; the users' stay in the store."""
+    first_on = predecessor.contract.start_at.date()
+    billed, unique = _contract_series(predecessor, unit, first_on, max(0, (start_on - first_on).days))
+    return PreviousTerm(first_on=first_on, billed_daily=billed.daily, unique_daily=unique.daily)
 
 
 def _by_meaning(said: Floats, meaning: SummaryMeaning) -> _Series:

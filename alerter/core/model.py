@@ -103,6 +103,15 @@ class Settling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreviousTerm:
+    """The whole term before, as known at the same snapshot: P days, in the History's unit; NaN unknown."""
+
+    first_on: date
+    billed_daily: NDArray[np.float64]  # (P,)
+    unique_daily: NDArray[np.float64]  # (P,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """One contract's usage as known at one snapshot, columnar, every area in `unit`.
 
@@ -129,6 +138,7 @@ class History:
     user_first_on: NDArray[np.int64]  # (U,) ordinal (date.toordinal) of the first day with use in this term; 0 never
     user_total: NDArray[np.float64]  # (U,) since the term's start, newest reading
     user_daily: NDArray[np.float64]  # (U, W)
+    previous: PreviousTerm | None = None
     total_is_lower_bound: bool = False  # days or users are missing from the totals: they prove no fall
 
     @property

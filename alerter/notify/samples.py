@@ -89,6 +89,10 @@ def item(kind: str, reason: str = "firing", **changes: Any) -> dict[str, Any]:
     if reason == "resolved" and kind == "daily_spike":
         made["detail"] = "corrected"
         made["figures"].update(value=3_120.0, ratio=2.71, excess=1_968.0, day_class="provisional", day="2026-05-13")
+    if reason == "escalated" and kind == "daily_spike":
+        season = {"largest": 6_310.0, "largest_on": "2025-05-19", "growth": 1.24, "days": 57}
+        made["figures"].update(method="season", bar=9_780.0, method_reason="auto: 1.25 times the largest day")
+        made["figures"]["baseline"].update(season=season, factor=1.0, lift=0.0)
     if reason == "closed" and kind == "daily_spike":
         made["detail"] = "planned"
         plan = {"from": "2026-05-10", "to": "2026-05-24", "reason": "import of old seasons"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -66,3 +68,59 @@ rules:
     assert (muted["spike"]["status"], muted["cap"]["status"]) == ("closed", "firing")
     back = alerts(program, leaf, rules, hour=15)
     assert back["spike"]["status"] == "firing"
+
+
+def test_planting_is_no_spike_once_the_previous_term_is_stored(tmp_path: Path) -> None:
+    rules = "rules: [{id: spike, kind: daily_spike}, {id: plain, kind: daily_spike, method: active}]\n"
+    begin = START - timedelta(days=365)
+    planting = TODAY - timedelta(days=365)
+    before = {begin + timedelta(days=n): 10.0 for n in range(365)} | {planting: 900.0}
+    now = {START + timedelta(days=n): 10.0 for n in range((TODAY - START).days)} | {TODAY: 1000.0}
+    terms = [
+        PlainContract("c-0", "OPERATIONS_FILE", begin, START, {"u-1": before}, region="US"),
+        PlainContract("c-1", "OPERATIONS_FILE", START, date(2027, 2, 1), {"u-1": now}, region="US"),
+    ]
+    with PlainLeaf(terms, START) as server:
+        program = Program(tmp_path, {"LEAF_PASSWORD": server.password})
+        alerts(program, server, rules, START)  # while the old term's last days can still change
+        server.today = TODAY
+        found = alerts(program, server, rules)
+    assert found["plain"]["status"] == "firing"
+    assert "spike" not in found, found["spike"]["figures"]["method_reason"]
+
+
+def test_score_detect_finds_what_the_rule_finds(tmp_path: Path) -> None:
+    values = [10.0, 11.0, 9.0, 10.0, 12.0, 8.0, 10.0] * 8 + [10.0, 40.0, 10.0]
+    document = {"kind": "detect", "series": [{"id": "a", "values": values}, {"id": "b", "values": []}]}
+    program = Program(tmp_path)
+    ran = subprocess.run(
+        program.command("score", "detect"), input=json.dumps(document), capture_output=True, text=True, timeout=60,
+        check=False, cwd=tmp_path, env=program.environment(),
+    )  # fmt: skip
+    assert (ran.returncode, json.loads(ran.stdout)) == (0, {"alarms": {"a": [57], "b": []}})
+
+
+def test_score_forecast_says_what_a_term_will_come_to(tmp_path: Path) -> None:
+    task = {"id": "a", "start": "2026-01-01", "history": [10.0] * 120, "term_start": 0, "term_days": 365, "cap": 2000}
+    program = Program(tmp_path)
+    ran = subprocess.run(
+        program.command("score", "forecast"), input=json.dumps({"kind": "forecast", "tasks": [task]}),
+        capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path, env=program.environment(),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)["forecasts"]["a"]
+    assert found["p10"] < found["total"] < found["p90"]
+    assert (found["exhaust_day"], found["p_exhaust"] > 0.99) == (199, True)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"series": 3}', '{"series": [{"id": "a"}]}', '{"series": [{"values": [true]}]}']
+)
+def test_score_answers_what_is_no_series_with_a_line(tmp_path: Path, text: str) -> None:
+    program = Program(tmp_path)
+    ran = subprocess.run(
+        program.command("score", "detect"), input=text, capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path, env=program.environment(),
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr

@@ -30,7 +30,9 @@ def config_of(text: str) -> Config:
 
 
 def test_planned_activity_is_built_as_written() -> None:
-    (one,) = build_planned(config_of("planned: [{from: 2026-05-10, to: 2026-05-24, user: [u1, P*], reason: onboarding}]"))
+    (one,) = build_planned(
+        config_of("planned: [{from: 2026-05-10, to: 2026-05-24, user: [u1, P*], reason: onboarding}]")
+    )
     assert one == Planned(
         first_on=date(2026, 5, 10),
         last_on=date(2026, 5, 24),
@@ -106,7 +108,7 @@ rules:
     assert [tier.at for tier in second.tiers] == [80]
 
 
-@pytest.mark.parametrize(("word", "sigma"), [("low", 6.0), ("normal", 5.0), ("high", 4.0)])
+@pytest.mark.parametrize(("word", "sigma"), [("low", 6.0), ("normal", 4.75), ("high", 4.0)])
 def test_sensitivity_is_a_number_of_sigmas(word: str, sigma: float) -> None:
     (rule,) = build_rules(config_of(f"rules: [{{id: a, kind: daily_spike, sensitivity: {word}}}]\n"))
     assert isinstance(rule, DailySpike)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from alerter.core.area import Area, Unit
-from alerter.core.model import Proof, Severity, SummaryMeaning, Tier
+from alerter.core.model import PreviousTerm, Proof, Severity, SummaryMeaning, Tier
 from alerter.core.rules.base import EvalContext, Match, Measure
 from alerter.core.rules.daily_spike import DailySpike, mean_active_days
 from tests.histories import TODAY, at, contract, history
 
 NAN = float("nan")
 TIERS = (Tier(at=100, severity=Severity.WARNING, label="bar"),)
-RULE = DailySpike(id="spike", tiers=TIERS, where="alerter.yaml: rules[0]")
+RULE = DailySpike(id="spike", tiers=TIERS, sigma=5, where="alerter.yaml: rules[0]")
 USERS = replace(RULE, scope="user")
 LONG_AGO = {"spike": date(2020, 1, 1)}
 COMMON = {
@@ -259,3 +259,42 @@ def test_later_days_never_change_the_verdict_on_a_user():
         for daily in (quiet, busy)
     ]
     assert verdicts[0] == verdicts[1]
+
+
+# ------------------------------------------------------------------ the same weeks of the previous term
+def seasonal(today_area: float, *, year: int = 365, **more):
+    """A term whose 51st day is judged; the previous one planted on its days 50 to 70."""
+    before = np.array([10.0] * 50 + [1000.0] * 20 + [10.0] * (year - 70))
+    seen = history([*before[-120:], *[10.0] * 50, today_area], term_index=120)
+    first_on = seen.first_on + timedelta(days=120 - year)
+    return replace(seen, previous=PreviousTerm(first_on=first_on, billed_daily=before, unique_daily=before), **more)
+
+
+def test_planting_is_no_spike_where_the_previous_terms_planting_is_stored():
+    (spike,) = found(RULE, replace(seasonal(900.0), previous=None))
+    assert (spike.figures["method"], spike.value > 500) == ("active", True)
+    assert "no previous term is stored" in spike.figures["method_reason"]
+    assert found(RULE, seasonal(900.0)) == []
+    (larger,) = found(RULE, seasonal(1400.0))
+    figures = larger.figures
+    assert (figures["method"], figures["normal"]) == ("season", 10)
+    season = figures["baseline"]["season"]
+    assert (season["largest"], season["days"]) == (1000, 57)
+    assert season["largest_on"] == (TODAY - timedelta(days=365)).isoformat()
+    assert figures["bar"] == pytest.approx(1250 * season["growth"])
+    assert json.dumps(figures, allow_nan=False)
+
+
+def test_a_previous_term_longer_than_a_year_is_compared_by_the_same_day():
+    # of 400 days, the one 365 days before day 51 is its 86th: planting is 16 days past, and was within its first days
+    (larger,) = found(RULE, seasonal(1400.0, year=400))
+    season = larger.figures["baseline"]["season"]
+    assert season["largest"] == 1000
+    assert season["growth"] == pytest.approx(1 / 3)
+
+
+def test_users_have_no_season_of_their_own():
+    days = [10.0] * 59 + [400.0]
+    seen = replace(history(days, users={"u1": days}), previous=seasonal(1.0).previous)
+    (finding,) = found(USERS, seen)
+    assert finding.figures["method"] == "active"

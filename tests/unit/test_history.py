@@ -171,6 +171,28 @@ def test_the_predecessor_term_fills_the_days_before_without_touching_the_totals(
     assert history.user_first_on.tolist() == [older_days[0].toordinal(), START.toordinal()]
 
 
+def test_the_whole_previous_term_is_there_however_long_it_was() -> None:
+    older_start = START - timedelta(days=500)
+    older_days = [older_start + timedelta(days=n) for n in range(500)]
+    older = TermUsage(
+        contract=contract(older_start, "c0"),
+        columns=columns(
+            {"u1": {one: 2.0 * n for n, one in enumerate(older_days)}},
+            older_days,
+            dict.fromkeys(older_days, Unit.HECTARE),
+        ),
+        meaning=SummaryMeaning.CUMULATIVE,
+        unique_meaning=SummaryMeaning.UNPROVEN,
+    )
+    history = build(columns({"u1": {day(0): 4.0}}, [day(0)]), day(0), before=older)
+    assert history.term_index == 120
+    assert history.previous is not None
+    assert history.previous.first_on == older_start
+    np.testing.assert_allclose(history.previous.billed_daily, [0.0] + [2 / 0.40468564224] * 499)
+    assert np.isnan(history.previous.unique_daily).all()
+    assert build(columns({"u1": {day(0): 4.0}}, [day(0)]), day(0)).previous is None
+
+
 def test_the_organisations_range_fills_what_summaries_lack() -> None:
     cols = columns({"u1": {day(0): 10.0, day(1): 12.0}}, [day(0), day(1)])
     cols.owner_days = np.array([day(1).toordinal()], dtype=np.int64)

@@ -21,7 +21,7 @@ from alerter.core.states import Status
 from tests.histories import TODAY, contract, history
 
 TIERS = (Tier(at=100, severity=Severity.WARNING, label="bar"),)
-RULE = DailySpike(id="spike", tiers=TIERS)
+RULE = DailySpike(id="spike", tiers=TIERS, sigma=5)
 USERS = replace(RULE, scope="user")
 WEEK = Planned(
     first_on=TODAY - timedelta(days=3), last_on=TODAY, match=Match(), reason="import", where="my: planned[0]"

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from alerter.core.area import Area, reaches
 from alerter.core.model import Contract, DayClass, Finding, History, LeafUser, Proof
-from alerter.core.rules.bars import METHODS, WINDOW, Bar, BarSettings, Series
+from alerter.core.rules.bars import WINDOW, Bar, BarSettings, LastYear, Series
 from alerter.core.rules.base import EvalContext, Measure, Rule
 from alerter.core.rules.breadth import NEWCOMER_DAYS, NOBODY, breadth
 from alerter.core.rules.figures import common, in_unit, known, last_known, named, percent_of
+from alerter.core.rules.methods import METHODS
 from alerter.core.rules.planned import PLANNED, plan_for
 from alerter.core.term import day_class, day_of, ended_at
 
@@ -57,7 +58,7 @@ class DailySpike(Rule):
 
     scope: str = "contract"
     method: str = "auto"
-    sigma: float = 5.0
+    sigma: float = 4.75
     at_least: Area | None = None
     at_least_share: float | None = None
     ratio: float = 3.0
@@ -111,7 +112,22 @@ class DailySpike(Rule):
     def _whole(self, history: History, context: EvalContext, days: _Days) -> _Case:
         floor = self._least(history, context)
         floors = np.full(history.days, floor or 0.0)
-        return _Case(Series(values=self._daily(history), settled=days.settled, floors=floors))
+        last_year = self._last_year(history) if self.method in ("auto", "season") else None
+        return _Case(Series(values=self._daily(history), settled=days.settled, floors=floors, last_year=last_year))
+
+    def _last_year(self, history: History) -> LastYear | None:
+        """Return the previous term's days and this term's after them, None without a previous term."""
+        before = history.previous
+        if before is None:
+            return None
+        offset = (history.first_on - before.first_on).days
+        term = offset + history.term_index
+        values = np.full(offset + history.days, np.nan)
+        older = before.unique_daily if self.measure is Measure.UNIQUE else before.billed_daily
+        count = min(term, len(older))
+        values[:count] = older[:count]
+        values[term:] = self._daily(history)[history.term_index :]
+        return LastYear(values=values, offset=offset, term=term)
 
     def _daily(self, history: History) -> Floats:
         if self.measure is Measure.UNIQUE:
@@ -324,9 +340,24 @@ def _bar_figures(history: History, case: _Case, bar: Bar, value: float | None, s
             "sd": bar.sd,
             "sigma": sigma,
             "left_out": bar.left_out,
+            "factor": bar.factor,
+            "lift": bar.lift,
+            "season": _season_figures(history, bar),
             "from": history.day_at(bar.first + case.offset).isoformat() if there else None,
             "to": history.day_at(bar.last + case.offset).isoformat() if there else None,
         },
+    }
+
+
+def _season_figures(history: History, bar: Bar) -> dict[str, Any] | None:
+    if bar.season is None:
+        return None
+    largest_on = history.day_at(int(bar.season["largest_at"]))
+    return {
+        "largest": bar.season["largest"],
+        "largest_on": largest_on.isoformat(),
+        "growth": bar.season["growth"],
+        "days": int(bar.season["days"]),
     }
 
 

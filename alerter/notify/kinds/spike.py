@@ -98,7 +98,7 @@ def _bar(figures: Figures, words: Words) -> str:
         return ""
     base = figures.get("baseline")
     how = _mean(base, figures.get("bar"), words) if isinstance(base, Mapping) else ""
-    reason = clean(figures.get("method_reason") or "", 100)
+    reason = clean(figures.get("method_reason") or "", 240)
     detail = f" ({reason})" if reason else ""
     return f"{words.area(figures.get('bar'))}{how}; method {method}{detail}"
 
@@ -106,6 +106,9 @@ def _bar(figures: Figures, words: Words) -> str:
 def _mean(base: Figures, bar: object, words: Words) -> str:
     """Show the mean and the spread that the bar came from, as a sum where the bar is that sum."""
     mean, sd, sigma = (as_number(base.get(key)) for key in ("mean", "sd", "sigma"))
+    season = base.get("season")
+    if isinstance(season, Mapping):
+        return _season(season, words)
     if mean is None:
         return ""
     spread = f" + {number(sigma)} × {words.bare_area(sd)}" if sd is not None and sigma is not None else ""
@@ -115,6 +118,13 @@ def _mean(base: Figures, bar: object, words: Words) -> str:
     limit = as_number(bar)
     sign = " = " if limit is not None and abs(limit - whole) <= 0.005 * abs(whole) else "; "
     return f"{sign}mean {words.bare_area(mean)}{spread}{over}"
+
+
+def _season(season: Figures, words: Words) -> str:
+    """Name last term's largest day and the growth since."""
+    growth = as_number(season.get("growth"))
+    grown = f", growth {times(growth)}" if growth is not None else ""
+    return f"; largest last term {words.area(season.get('largest'))} on {words.date(season.get('largest_on'))}{grown}"
 
 
 def table(items: Sequence[Item], more: int, words: Words) -> Section:
