@@ -22,10 +22,14 @@ class UsageSource(Protocol):
     ) -> SummaryAnswer | Unchanged:
         """Fetch one day's summary, today's without a day; a body with the known hash is not decoded."""
 
-    def fetch_owner_range(self, contract_id: str, start_on: date, end_on: date) -> RangeAnswer:
-        """Fetch the organisation's days from `start_on` to `end_on`."""
+    def fetch_owner_range(
+        self, contract_id: str, start_on: date, end_on: date, *, may_fall: bool = False
+    ) -> RangeAnswer:
+        """Fetch the organisation's days from `start_on` to `end_on`; `may_fall`: a day may bring less than nothing."""
 
-    def fetch_user_range(self, contract_id: str, user_id: str, start_on: date, end_on: date) -> RangeAnswer:
+    def fetch_user_range(
+        self, contract_id: str, user_id: str, start_on: date, end_on: date, *, may_fall: bool = False
+    ) -> RangeAnswer:
         """Fetch one user's days from `start_on` to `end_on`."""
 
     def fetch_users(self) -> tuple[UserAnswer, ...]:

@@ -52,13 +52,19 @@ class AsOf:
                 continue
         return self.source.fetch_summary(contract_id, newest - timedelta(days=LOOK_BACK), known_hash=known_hash)
 
-    def fetch_owner_range(self, contract_id: str, start_on: date, end_on: date) -> RangeAnswer:
+    def fetch_owner_range(
+        self, contract_id: str, start_on: date, end_on: date, *, may_fall: bool = False
+    ) -> RangeAnswer:
         """Fetch the organisation's days, none after the rehearsed one."""
-        return self.source.fetch_owner_range(contract_id, start_on, self._no_later(start_on, end_on))
+        until = self._no_later(start_on, end_on)
+        return self.source.fetch_owner_range(contract_id, start_on, until, may_fall=may_fall)
 
-    def fetch_user_range(self, contract_id: str, user_id: str, start_on: date, end_on: date) -> RangeAnswer:
+    def fetch_user_range(
+        self, contract_id: str, user_id: str, start_on: date, end_on: date, *, may_fall: bool = False
+    ) -> RangeAnswer:
         """Fetch one user's days, none after the rehearsed one."""
-        return self.source.fetch_user_range(contract_id, user_id, start_on, self._no_later(start_on, end_on))
+        until = self._no_later(start_on, end_on)
+        return self.source.fetch_user_range(contract_id, user_id, start_on, until, may_fall=may_fall)
 
     def fetch_users(self) -> tuple[UserAnswer, ...]:
         """Fetch all Leaf users of the account."""

@@ -48,6 +48,11 @@ class Contract:
         return f"{self.id}@{self.start_at:%Y-%m-%d}"
 
     @property
+    def may_fall(self) -> bool:
+        """Whether the area is a stock that may shrink (current boundaries), not work done that only grows."""
+        return self.product.startswith("AUDIT_")
+
+    @property
     def label(self) -> str:
         """What a person calls it: `OPERATIONS_FILE (US)`."""
         return f"{self.product} ({self.region})" if self.region else self.product

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import NoReturn, TypeVar
 from urllib.parse import quote
 
@@ -169,14 +170,19 @@ class LeafClient:
             self._refuse(call, reply, f"asked for {day}, it answered for {answer.day}")
         return answer
 
-    def fetch_owner_range(self, contract_id: str, start_on: date, end_on: date) -> RangeAnswer:
+    def fetch_owner_range(
+        self, contract_id: str, start_on: date, end_on: date, *, may_fall: bool = False
+    ) -> RangeAnswer:
         """Return the organisation's usage (overlap removed) from one UTC day to another, as the server cuts it."""
-        return self._range("owner_range", f"{BILLING}/{_segment(contract_id)}/consumption/api-owner", start_on, end_on)
+        path = f"{BILLING}/{_segment(contract_id)}/consumption/api-owner"
+        return self._range("owner_range", path, (start_on, end_on), may_fall=may_fall)
 
-    def fetch_user_range(self, contract_id: str, user_id: str, start_on: date, end_on: date) -> RangeAnswer:
+    def fetch_user_range(
+        self, contract_id: str, user_id: str, start_on: date, end_on: date, *, may_fall: bool = False
+    ) -> RangeAnswer:
         """Return one Leaf user's usage from one UTC day to another, as the server cuts it."""
         path = f"{BILLING}/{_segment(contract_id)}/consumption/leaf-user/{_segment(user_id)}"
-        return self._range("user_range", path, start_on, end_on)
+        return self._range("user_range", path, (start_on, end_on), may_fall=may_fall)
 
     def fetch_users(self) -> tuple[UserAnswer, ...]:
         """Return the Leaf users that the server lists, each once; what is missing is logged, for names are optional."""
@@ -189,10 +195,10 @@ class LeafClient:
         self._transport.close()
 
     # -------------------------------------------------------------- shapes of questions
-    def _range(self, endpoint: str, path: str, start_on: date, end_on: date) -> RangeAnswer:
-        query = {"startTime": _timestamp(start_on), "endTime": _timestamp(end_on)}
+    def _range(self, endpoint: str, path: str, span: tuple[date, date], *, may_fall: bool) -> RangeAnswer:
+        query = {"startTime": _timestamp(span[0]), "endTime": _timestamp(span[1])}
         call = _Call(endpoint=endpoint, path=path, query=query)
-        return self._parsed(call, self._ask(call), wire.parse_range)
+        return self._parsed(call, self._ask(call), partial(wire.parse_range, may_fall=may_fall))
 
     def _walk(
         self, endpoint: str, path: str, parse: Callable[[bytes], list[T]], key: Callable[[T], str], page_cap: int

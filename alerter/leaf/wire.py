@@ -27,6 +27,7 @@ _PlainId = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]  # where t
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[^\x00]+$")]
 _OptionalText = Annotated[str, msgspec.Meta(max_length=1024, pattern=r"^[^\x00]*$")] | None
 _AreaNumber = Annotated[float, msgspec.Meta(ge=0, le=MAX_AREA)]
+_DailyArea = Annotated[float, msgspec.Meta(ge=-MAX_AREA, le=MAX_AREA)]  # a fall is told where an area may fall
 _Quota = Annotated[float, msgspec.Meta(ge=-MAX_AREA, le=MAX_AREA)] | None
 _When = Annotated[str, msgspec.Meta(max_length=40)]
 
@@ -65,7 +66,7 @@ class _SummaryDocument(msgspec.Struct):
 class _RangeDay(msgspec.Struct):
     date: _When
     totalArea: _AreaNumber  # noqa: N815
-    dailyArea: _AreaNumber  # noqa: N815
+    dailyArea: _DailyArea  # noqa: N815
 
 
 class _Range(msgspec.Struct):
@@ -245,13 +246,18 @@ def _refuse_conflicts(users: Iterable[_UserArea | _UserAreaWithMore]) -> None:
             )
 
 
-def parse_range(body: bytes) -> RangeAnswer:
-    """Parse a usage range; days come out ascending, one listed twice with different figures is refused."""
+def parse_range(body: bytes, *, may_fall: bool = False) -> RangeAnswer:
+    """Parse a usage range; days come out ascending, one listed twice with different figures is refused.
+
+    `may_fall`: the area is a stock, such as current boundaries, so a day may bring less than nothing.
+    """
     document = parse_json(body)
     answer = _convert(document, _Range)
     days: dict[date, RangeDay] = {}
     for index, item in enumerate(answer.areaPerDay):
         day = _day(item.date, f"areaPerDay[{index}].date")
+        if item.dailyArea < 0 and not may_fall:
+            raise Unreadable(f"areaPerDay[{index}].dailyArea: {item.dailyArea:g} is negative")
         said = RangeDay(day=day, total_area=item.totalArea + 0.0, daily_area=item.dailyArea + 0.0)
         if days.setdefault(day, said) != said:
             raise Unreadable(f"areaPerDay: {day} is listed twice with different figures")

@@ -546,3 +546,15 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 )
 def test_retry_after_is_honoured_within_limits(value: str | None, seconds: float) -> None:
     assert retry_after_of(value, NOW) == seconds
+
+
+# ------------------------------------------------------------------ areas that may shrink
+def test_a_day_may_bring_less_than_nothing_only_where_the_area_may_fall() -> None:
+    body = (
+        b'{"areaUnit": "Acre", "areaPerDay": [{"date": "2024-01-02T00:00:00Z", "totalArea": 85.0, "dailyArea": -5.0}]}'
+    )
+    with pytest.raises(wire.Unreadable, match=r"areaPerDay\[0\]\.dailyArea: -5 is negative"):
+        wire.parse_range(body)
+    assert wire.parse_range(body, may_fall=True).days[0].daily_area == -5.0
+    with pytest.raises(wire.Unreadable, match="totalArea"):
+        wire.parse_range(body.replace(b"85.0", b"-85.0"), may_fall=True)

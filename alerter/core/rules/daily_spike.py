@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from alerter.core.area import Area, reaches
-from alerter.core.model import Contract, DayClass, Finding, History, LeafUser, Proof
+from alerter.core.model import DayClass, Finding, History, LeafUser, Proof
 from alerter.core.rules.bars import WINDOW, Bar, BarSettings, LastYear, Series
 from alerter.core.rules.base import EvalContext, Measure, Rule
 from alerter.core.rules.breadth import NEWCOMER_DAYS, NOBODY, breadth
@@ -235,7 +235,7 @@ class DailySpike(Rule):
         day = history.day_at(index)
         if day >= history.today or history.fetched_at < ended_at(day):
             # An open day has at least what it has, unless the product's figures may fall.
-            return Proof.UNKNOWN if _may_fall(history.contract) else Proof.LOWER_BOUND
+            return Proof.UNKNOWN if history.contract.may_fall else Proof.LOWER_BOUND
         return Proof.FRESH if history.fresh else Proof.LOWER_BOUND
 
     def _word(
@@ -359,10 +359,6 @@ def _season_figures(history: History, bar: Bar) -> dict[str, Any] | None:
         "growth": bar.season["growth"],
         "days": int(bar.season["days"]),
     }
-
-
-def _may_fall(contract: Contract) -> bool:
-    return contract.product.startswith("AUDIT_")
 
 
 def _first_use(history: History, row: int, offset: int) -> int:
