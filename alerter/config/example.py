@@ -13,7 +13,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from alerter.config.rule_schema import ContractCapRule, ContractEndRule, DailySpikeRule, RuleConfig, UserCapRule
+from alerter.config.rule_schema import (
+    ContractCapRule,
+    ContractEndRule,
+    DailySpikeRule,
+    ExhaustionRule,
+    RuleConfig,
+    UserCapRule,
+)
 from alerter.config.schema import (
     AccountConfig,
     ChannelConfig,
@@ -157,6 +164,10 @@ def _rules() -> Iterator[str]:
     yield from ("", "# The days until a term ends.")
     live = {"id": "term-end", "kind": "contract_end", "days": "[60, 30, 14, 7, 1]"}
     yield from _item(_settings(ContractEndRule, live, skip=_COMMON))
+    yield from ("", "# A forecast: will the cap be reached before the term ends? Off until you want it.")
+    live = {"id": "forecast", "kind": "exhaustion", "enabled": "false"}
+    live["tiers"] = _written(ExhaustionRule.model_fields["tiers"].default)
+    yield from _item(_settings(ExhaustionRule, live, {"cap": "800000 acre"}, skip=_COMMON - {"enabled"}))
 
 
 def _planned() -> Iterator[str]:

@@ -247,6 +247,29 @@ class ContractEndRule(RuleConfig):
         return tuple(sorted(days, key=lambda tier: -tier.days))
 
 
+class ExhaustionRule(RuleConfig):
+    """The probability that the cap is reached before the term ends."""
+
+    kind: Literal["exhaustion"] = Field(description="A forecast: will the cap be reached before the term ends?")
+    cap: SomeArea | None = setting(None, "A cap of this rule's own; unset: the one in `contracts`, or the API's.")
+    days: Annotated[int, *number(1, 30, whole=True)] = setting(3, "Settled days running that must agree.")
+    gap: Points = setting(10, "Percent points below a tier before it counts as left again.")
+    tiers: tuple[TierConfig, ...] = setting(
+        ({"at": "50%", "severity": "warning"}, {"at": "90%", "severity": "critical"}),
+        "At which probabilities to send a message; a likely day within 30 days counts as 90 %.",
+    )
+
+    @field_validator("tiers")
+    @classmethod
+    def _tiers_fit(cls, tiers: tuple[TierConfig, ...], info: ValidationInfo) -> tuple[TierConfig, ...]:
+        beyond = [
+            at((index, "at"), "no probability is above 100%") for index, tier in enumerate(tiers) if tier.at > 100
+        ]
+        if beyond:
+            raise all_wrong(beyond)
+        return _fitting(tiers, info)
+
+
 def _fitting(tiers: tuple[TierConfig, ...], info: ValidationInfo, *, bar: float = 0.0) -> tuple[TierConfig, ...]:
     if not tiers and not bar:
         raise wrong("is empty; leave the key out for the default tiers")
@@ -259,7 +282,7 @@ def _fitting(tiers: tuple[TierConfig, ...], info: ValidationInfo, *, bar: float 
 
 
 AnyRule = Annotated[
-    ContractCapRule | UserCapRule | DailySpikeRule | ContractEndRule,
+    ContractCapRule | UserCapRule | DailySpikeRule | ContractEndRule | ExhaustionRule,
     Field(discriminator="kind"),
 ]
 RULE_KINDS: dict[str, type[RuleConfig]] = {
@@ -267,6 +290,7 @@ RULE_KINDS: dict[str, type[RuleConfig]] = {
     "user_cap": UserCapRule,
     "daily_spike": DailySpikeRule,
     "contract_end": ContractEndRule,
+    "exhaustion": ExhaustionRule,
 }
 
 

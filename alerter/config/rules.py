@@ -9,6 +9,7 @@ from alerter.config.rule_schema import (
     ContractCapRule,
     ContractEndRule,
     DailySpikeRule,
+    ExhaustionRule,
     RuleConfig,
     TierConfig,
     UserCapRule,
@@ -20,6 +21,7 @@ from alerter.core.rules.base import Measure, Per, Rule
 from alerter.core.rules.contract_cap import ContractCap
 from alerter.core.rules.contract_end import ContractEnd
 from alerter.core.rules.daily_spike import DailySpike
+from alerter.core.rules.exhaustion import Exhaustion
 from alerter.core.rules.planned import Planned
 from alerter.core.rules.user_cap import CapOverride, UserCap
 
@@ -126,9 +128,14 @@ def _contract_end(rule: ContractEndRule, common: dict[str, Any]) -> Rule:
     return ContractEnd(**common, tiers=tiers, gap=0.0, days=tuple(tier.days for tier in rule.days))
 
 
+def _exhaustion(rule: ExhaustionRule, common: dict[str, Any]) -> Rule:
+    return Exhaustion(**common, tiers=_percent_tiers(rule.tiers), gap=rule.gap, cap=rule.cap, days=rule.days)
+
+
 _BUILDERS: dict[type[RuleConfig], Callable[[Any, dict[str, Any]], Rule]] = {
     ContractCapRule: _contract_cap,
     UserCapRule: _user_cap,
     DailySpikeRule: _daily_spike,
     ContractEndRule: _contract_end,
+    ExhaustionRule: _exhaustion,
 }

@@ -23,7 +23,7 @@ from alerter.core.states import Alert, Entry, Notice, NotifyReason, Status, Told
 
 DAY_FINAL = "day_final"
 # These closings end an episode, not the alert: a finding that arrives all the same says that rule or subject is back.
-REVERSIBLE = frozenset({"rule_removed", "subject_gone", "planned"})
+REVERSIBLE = frozenset({"rule_removed", "subject_gone", "planned", "exhausted"})
 # Usage of these kinds only grows, so a fall means that the data was revised down; AUDIT_ products may fall by nature.
 CUMULATIVE_KINDS = frozenset({"daily_spike", "contract_cap", "user_cap"})
 # These kinds' levels are ranks within the list of tiers, so an edit of the list moves them.

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 REASONS = ("firing", "escalated", "resolved", "reminder", "closed")
-_RULE_KINDS = ("contract_cap", "user_cap", "contract_end", "daily_spike")
+_RULE_KINDS = ("contract_cap", "user_cap", "contract_end", "daily_spike", "exhaustion")
 _OTHERS = ("storm", "test", "health")
 KINDS = (*_RULE_KINDS, "mixed", "other", *_OTHERS)
 
@@ -52,6 +52,11 @@ _FIGURES: dict[str, dict[str, Any]] = {
         "others": {"count": 410, "value": 1_220.0},
         "breadth": {"top1_share": 0.91, "users_above_mean": 12, "users": 412}, "planned": None,
     },
+    "exhaustion": {
+        **_USED, "probability_percent": 92.4, "total": 861_300.0, "p10": 803_000.0, "p90": 931_500.0,
+        "overage": 61_300.0, "exhaust_on": "2026-10-03", "is_date_certain": True, "settled_on": "2026-05-11",
+        "with_last_term": True, "days": 3,
+    },
     "health": {"message": "two logins in a row were refused", "failing_since": "2026-05-14T05:55:00+00:00",
                "status": 401, "next_try_at": "2026-05-14T06:25:00+00:00"},
     "other": {"unit": "ac", "value": 12.5, "note": "a kind without words of its own"},
@@ -61,6 +66,7 @@ _LEVELS: dict[str, tuple[str, float, str, str]] = {
     "user_cap": ("critical", 100.0, "100 %", "100 %"),
     "contract_end": ("warning", 4.0, "14 days", "14 days"),
     "daily_spike": ("warning", 100.0, "100 %", "100 %"),
+    "exhaustion": ("critical", 90.0, "90 %", "90 %"),
     "health": ("critical", 1.0, "", "two failed logins in a row"),
     "other": ("info", 1.0, "115 %", ""),
 }
@@ -99,6 +105,10 @@ def item(kind: str, reason: str = "firing", **changes: Any) -> dict[str, Any]:
         made["figures"]["planned"] = plan | {"where": "alerter.yaml: planned[0]"}
     if reason == "resolved" and kind == "user_cap":
         made["figures"].update(value=37_100.0, percent=92.75, remaining=2_900.0)
+    if reason == "closed" and kind == "exhaustion":
+        made["detail"] = "exhausted"
+    if reason == "resolved" and kind == "exhaustion":
+        made["figures"].update(probability_percent=31.0, total=771_000.0, overage=-29_000.0, exhaust_on=None)
     made.update(changes)
     return made
 

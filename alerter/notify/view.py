@@ -33,6 +33,7 @@ _CLOSED = {
     "rule_removed": "Closed: the rule was taken out of the config. This is not a recovery.",
     "subject_gone": "Closed: the rule does not apply here any more. This is not a recovery.",
     "planned": "Closed: the config names this as planned activity. This is not a recovery.",
+    "exhausted": "Closed: the cap is reached, so there is nothing left to forecast.",
     "period_ended": "Closed: the term is over.",
     "day_final": "Closed: the day can change no more.",
 }

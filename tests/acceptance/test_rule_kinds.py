@@ -124,3 +124,14 @@ def test_score_answers_what_is_no_series_with_a_line(tmp_path: Path, text: str) 
     )  # fmt: skip
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
+
+
+def test_a_cap_that_will_not_last_is_forecast_until_it_is_reached(program: Program, leaf: PlainLeaf) -> None:
+    text = "rules: [{{id: forecast, kind: exhaustion, cap: {} acre}}]\n"
+    leaf.contracts["c-1"].usage["u-2"].pop(TODAY)
+    assert alerts(program, leaf, text.format(20_000)) == {}
+    found = alerts(program, leaf, text.format(9000), hour=13)["forecast"]
+    assert (found["status"], found["level"]) == ("firing", 90)
+    assert found["figures"]["probability_percent"] > 90
+    assert 10_000 < found["figures"]["total"] < 11_000
+    assert alerts(program, leaf, text.format(2000), hour=14)["forecast"]["status"] == "closed"

@@ -73,6 +73,8 @@ CASES = [
     Case("unknown section by another name", GOOD + "db: x\n", [(3, 1, "db", "did you mean 'database'?")]),
     Case("section of the wrong shape", GOOD + "poll: 15m\n", [(3, 7, "poll", "expected a mapping of keys, found a single value")]),
     Case("list of the wrong shape", GOOD + "rules: {id: a}\n", [(3, 8, "rules", "expected a list, found a mapping")]),
+    # ---- forecasts
+    Case("no probability", rule("exhaustion", "tiers: [{at: 50%}, {at: 120%}]"), [(6, 29, "rules[0].tiers[1].at", "no probability is above 100%")]),
     # ---- planned activity
     Case("planned backwards", GOOD + "planned:\n  - {from: 2026-05-10, to: 2026-05-09}\n",
          [(4, 28, "planned[0].to", "2026-05-09 lies before `from`, 2026-05-10")]),

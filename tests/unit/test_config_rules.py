@@ -18,6 +18,7 @@ from alerter.core.rules.base import Match, Measure, Per
 from alerter.core.rules.contract_cap import ContractCap
 from alerter.core.rules.contract_end import ContractEnd
 from alerter.core.rules.daily_spike import DailySpike
+from alerter.core.rules.exhaustion import Exhaustion
 from alerter.core.rules.planned import Planned
 from alerter.core.rules.registry import KINDS
 from alerter.core.rules.user_cap import CapOverride, UserCap
@@ -27,6 +28,17 @@ SMALL = "accounts: [{name: prod, token: t}]\nchannels: {ops: {url: 'console://'}
 
 def config_of(text: str) -> Config:
     return read_config((SMALL + text).encode(), Path("/etc/alerter/my.yaml"), env={})
+
+
+def test_a_forecast_is_built_as_written() -> None:
+    (rule,) = build_rules(
+        config_of("rules: [{id: f, kind: exhaustion, cap: 9 ha, days: 5, gap: 4, tiers: [{at: 70%}]}]")
+    )
+    assert isinstance(rule, Exhaustion)
+    assert (rule.cap, rule.days, rule.gap) == (Area(9, Unit.HECTARE), 5, 4)
+    assert [tier.at for tier in rule.tiers] == [70]
+    (plain,) = build_rules(config_of("rules: [{id: f, kind: exhaustion}]"))
+    assert [(tier.at, tier.severity) for tier in plain.tiers] == [(50, Severity.WARNING), (90, Severity.CRITICAL)]
 
 
 def test_planned_activity_is_built_as_written() -> None:

@@ -14,6 +14,7 @@ from alerter.core.rules.base import EvalContext, Match, Per
 from alerter.core.rules.contract_cap import ContractCap
 from alerter.core.rules.contract_end import ContractEnd
 from alerter.core.rules.daily_spike import DailySpike
+from alerter.core.rules.exhaustion import Exhaustion
 from alerter.core.rules.registry import KINDS
 from alerter.core.rules.user_cap import UserCap
 from tests.histories import TODAY, at, history
@@ -27,6 +28,7 @@ RULES = (
     DailySpike(id="user-spike", tiers=TIERS, scope="user"),
     ContractCap(id="daily", tiers=TIERS, cap=Area(120, Unit.ACRE), per=Per.DAY),
     ContractEnd(id="end", tiers=(Tier(at=1, severity=Severity.INFO, label="400 days"),), days=(400,)),
+    Exhaustion(id="forecast", tiers=TIERS, cap=Area(90_000, Unit.ACRE)),
 )
 SEEN = history(
     [100.0] * 59 + [400.0],
@@ -38,7 +40,7 @@ CONTEXT = EvalContext(now=at(TODAY))
 
 def test_rules_that_do_not_cover_the_contract_are_silent():
     assert [one.rule for one in evaluate(RULES, SEEN, CONTEXT)] == [
-        "cap", "users", "users", "spike", "user-spike", "daily", "end",
+        "cap", "users", "users", "spike", "user-spike", "daily", "end", "forecast",
     ]  # fmt: skip
 
 

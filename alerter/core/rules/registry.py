@@ -9,8 +9,9 @@ from alerter.core.rules.base import Rule
 from alerter.core.rules.contract_cap import ContractCap
 from alerter.core.rules.contract_end import ContractEnd
 from alerter.core.rules.daily_spike import DailySpike
+from alerter.core.rules.exhaustion import Exhaustion
 from alerter.core.rules.user_cap import UserCap
 
 KINDS: Mapping[str, type[Rule]] = MappingProxyType(
-    {kind.kind: kind for kind in (ContractCap, UserCap, DailySpike, ContractEnd)}
+    {kind.kind: kind for kind in (ContractCap, UserCap, DailySpike, ContractEnd, Exhaustion)}
 )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from alerter.notify.filters.clean import clean
 from alerter.notify.filters.format import Words
-from alerter.notify.kinds import caps, plain, spike, term
+from alerter.notify.kinds import caps, forecast, plain, spike, term
 from alerter.notify.kinds.parts import TOP, Item, Section, Speaker, figures_of, make_section, make_table
 
 GROUPED = frozenset({"user_cap", "daily_spike"})  # kinds whose items share one table
@@ -19,6 +19,7 @@ _SPEAKERS: Mapping[str, Speaker] = {
     "contract_cap": Speaker(caps.contract_headline, caps.contract_section),
     "user_cap": Speaker(caps.user_headline, caps.user_section),
     "contract_end": Speaker(term.headline, term.section),
+    "exhaustion": Speaker(forecast.headline, forecast.section),
     "daily_spike": Speaker(spike.headline, spike.section),
 }
 _PLAIN = Speaker(plain.headline, plain.section)

@@ -12,6 +12,7 @@ _LINES = 12
 _HIDDEN = frozenset({"unit", "message"})
 _WORDS = {
     "alert": "alert", "contract_cap": "contract cap", "contract_end": "end of term", "daily_spike": "spike",
+    "exhaustion": "forecast of the cap",
     "user_cap": "user cap", "health": "alerter's own health", "storm": "many alerts",
 }  # fmt: skip
 
