@@ -19,7 +19,7 @@ from typing import Any
 
 from alerter.app.clock import Clock
 from alerter.app.filling import Filling
-from alerter.app.meaning import MeaningFinder
+from alerter.app.meaning import MeaningFinder, tried_fact
 from alerter.app.noticing import Known, Said, conventions_of, events_of, keep_conventions, known_of, summary_events
 from alerter.app.ports import UsageSource
 from alerter.app.settings import PollSettings
@@ -90,6 +90,7 @@ class ContractPoll:
         self._id = stored.contract.id
         self._start_on = stored.contract.start_at.date()
         self._today = tools.clock.now().date()
+        self._fact: dict[str, Any] = {}  # what was read and settled so far; nobody else writes it under our claim
         self._span = 0  # which form of the organisation's range the server took
         self._refused: dict[date, str] = {}  # days whose summary could not be used, and why
         self._doubtful = False  # whether figures read in this poll contradict what summaries were found to mean
@@ -99,9 +100,12 @@ class ContractPoll:
 
     def run(self) -> int:
         """Poll and return the id of the snapshot; raise AlerterError, with everything committed so far kept."""
+        tried = tried_fact(self._stored.key)
         with self._store.read() as tx:
             today_hash = tx.usage.known_hash(self._stored.key, self._today)
             known = known_of(tx, self._stored.key)
+            facts = tx.journal.several([self._fact_key(), tried])
+        self._fact = dict(facts.get(self._fact_key(), {}))
         read = set(known.summaries)
         summary = self._todays_summary(today_hash)
         answer = self._owner_range()
@@ -124,7 +128,15 @@ class ContractPoll:
         configured = self._tools.settings.summary_means(self._stored.contract)
         revise = self._tools.settings.settling.revise
         finder = MeaningFinder(source=self._source, store=self._store, claim=self._tools.claim, revise=revise)
-        finder.settle(self._stored, configured, fetched_at, window_read=self._window_read, doubtful=self._doubtful)
+        finder.settle(
+            self._stored,
+            configured,
+            fetched_at,
+            known=known.meanings,
+            tried=facts.get(tried),
+            window_read=self._window_read,
+            doubtful=self._doubtful,
+        )
         return snapshot_id
 
     # -------------------------------------------------------------- asking
@@ -155,13 +167,16 @@ class ContractPoll:
         """
         last_on = min(self._today, self._last_day())
         wanted = spans(self._start_on, last_on, self._tools.settings.settling.revise)
-        known = int(self._facts().get("span", 0)) % len(wanted)
-        answer, index = first_accepted(partial(self._source.fetch_owner_range, self._id), wanted[known:])
+        known = int(self._fact.get("span", 0)) % len(wanted)
+        ask = partial(self._source.fetch_owner_range, self._id, may_fall=self._stored.contract.may_fall)
+        answer, index = first_accepted(ask, wanted[known:])
         self._span = known + index
         return answer
 
-    def _summaries(self, days: Iterable[date], *, paced: bool = False) -> list[SummaryAnswer]:
+    def _summaries(self, days: Sequence[date], *, paced: bool = False) -> list[SummaryAnswer]:
         """Fetch dated summaries, several at once; a day that the API lacks or answers with another one is left out."""
+        if not days:
+            return []
         with self._store.read() as tx:
             known = {day: tx.usage.known_hash(self._stored.key, day) for day in days}
         fetched = self._tools.fetchers.map(lambda day: self._summary(day, known[day], paced=paced), known)
@@ -192,7 +207,7 @@ class ContractPoll:
         last = min(self._today - ONE_DAY, self._last_day())
         past = {self._start_on + timedelta(days=n) for n in range((last - self._start_on).days + 1)}
         window = {day for day in past if last - day < self._tools.settings.settling.revise}
-        fact = self._facts()
+        fact = self._fact
         absent = {date.fromisoformat(day) for day in fact.get("absent", ())}
         if fact.get("window_read_on") != self._today.isoformat():
             self._window_read = True
@@ -205,10 +220,6 @@ class ContractPoll:
     def _last_day(self) -> date:
         end_at = self._stored.contract.end_at
         return date.max if end_at is None else (end_at - timedelta(microseconds=1)).date()
-
-    def _facts(self) -> dict[str, Any]:
-        with self._store.read() as tx:
-            return dict(tx.journal.get(self._fact_key()) or {})
 
     def _fact_key(self) -> str:
         return f"read/{self._stored.key}"
@@ -240,11 +251,10 @@ class ContractPoll:
 
     def _commit_part(self, summaries: Sequence[SummaryAnswer], absent: set[date], filling: Filling) -> None:
         now = self._clock.now()
-        fact = self._facts()
         lacking = {
             day.isoformat() for day in absent - self._refused.keys()
         }  # what was refused may be there all the same
-        fact["absent"] = sorted({*fact.get("absent", ()), *lacking})
+        fact = self._fact | {"absent": sorted({*self._fact.get("absent", ()), *lacking})}
         with self._store.write() as tx:
             tx.accounts.check(self._tools.claim, now)
             snapshot_id = tx.usage.add_snapshot(self._stored.key, now, self._today, complete=False)
@@ -253,11 +263,11 @@ class ContractPoll:
             self._note(tx, summary_events(summaries, {}), now)
             tx.journal.put(self._fact_key(), fact, now)
             filling.keep(tx, len(summaries) + len(absent), now)
+        self._fact = fact
 
     def _commit(self, said: Said, known: Known) -> tuple[int, datetime]:
         """Store all that this poll learned as one complete snapshot; return its id and time."""
-        now = self._clock.now()
-        fact = self._facts()
+        now, fact = self._clock.now(), self._fact
         settling, contract = self._tools.settings.settling, self._stored.contract
         with self._store.write() as tx:
             tx.accounts.check(self._tools.claim, now)
@@ -267,7 +277,7 @@ class ContractPoll:
             events = list(events_of(contract, said, known, settling=settling, today=self._today))
             self._doubtful = any(event.standing and event.what == "unique_and_range" for event in events)
             self._note(tx, events, now)
-            keep_conventions(tx, self._stored, conventions_of(said, known, self._today), now)
+            keep_conventions(tx, self._stored, conventions_of(said, known, self._today), known.meanings, now)
             learned = {
                 "window_read_on": self._today.isoformat(),
                 "span": self._span,

@@ -64,6 +64,7 @@ class Cycle:
         self._transitions: list[Transition] = []
         self._contracts: dict[tuple[str, str], Contract] = {}
         self._snapshots = 0
+        self._cursors: dict[int, int] = {}  # the newest snapshot evaluated, by contract
         self._look = 0
         self._rules = {rule.id: rule for rule in settings.rules}
 
@@ -78,6 +79,7 @@ class Cycle:
         for stored in terms:
             self._contracts[stored.contract.id, stored.contract.period] = stored.contract
             self._evaluate(stored, terms)
+        self._tx.usage.mark_evaluated(self._cursors)
         self._judge_health(terms)
         self._close_orphans(terms)
         self._adopt_gone_accounts()
@@ -120,6 +122,11 @@ class Cycle:
     def _names(self) -> Mapping[str, str]:
         return {**self._tx.usage.user_names(self._account), **self._settings.aliases.get(self._account, {})}
 
+    @cached_property
+    def _named(self) -> str:
+        """When names were read last."""
+        return str(self._tx.journal.get(f"names/{self._account}"))
+
     def _evaluate(self, stored: StoredContract, terms: Sequence[StoredContract]) -> None:
         pending = self._tx.usage.snapshots(stored.key, stored.evaluated_up_to)
         newest = pending[-1] if pending else self._tx.usage.newest_snapshot(stored.key)
@@ -135,14 +142,13 @@ class Cycle:
             history = self._judge_snapshot(stored, newest, terms)
         self._judge(stored, history, terms, self._look, self._now, clocked=True)
         if pending:
-            self._tx.usage.mark_evaluated(stored.key, newest.id)
+            self._cursors[stored.key] = newest.id
 
     def _judge_snapshot(
         self, stored: StoredContract, snapshot: SnapshotRow, terms: Sequence[StoredContract]
     ) -> History:
         """Judge one snapshot by the rules that follow figures, unless the same figures moved nothing before."""
-        # When names were read last, and whether the term is renewed.
-        more = str(self._tx.journal.get(f"names/{self._account}")), successor_of(stored, terms) is not None
+        more = self._named, successor_of(stored, terms) is not None  # and whether the term is renewed
         looked_at = [one for one in (stored, predecessor_of(stored, terms)) if one is not None]
         now = circumstances(self._tx, looked_at, snapshot, settling=self._settings.settling, more=more)
         resting = all(alert.status in RESTING for alert in self._alerts_of(stored.contract))

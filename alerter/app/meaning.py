@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from alerter.core.conventions import RANGE_END, RANGE_START, Convention, range_e
 from alerter.core.meaning import UNIQUE, USERS, Vote, judge, votes, without_moving
 from alerter.core.model import SummaryMeaning
 from alerter.errors import LeafError
-from alerter.store import Claim, MeaningRow, Store, StoredContract, StoredUsage, Tx
+from alerter.store import Claim, MeaningRow, Store, StoredContract, StoredUsage
 
 log = logging.getLogger("alerter.meaning")
 
@@ -48,17 +49,18 @@ class MeaningFinder:
         configured: SummaryMeaning | None,
         now: datetime,
         *,
+        known: Mapping[str, MeaningRow],
+        tried: Mapping[str, Any] | None,
         window_read: bool,
         doubtful: bool = False,
     ) -> None:
         """Answer both questions for one contract where they are open or due for a check, as of its newest snapshot.
 
+        `known` are the answers so far, `tried` is the fact (`tried_fact`) of the last try.
         What was proved is checked again when the revision window has just been read: older readings may miss a change
         that a range already has; or when figures are `doubtful`, for they contradicted one another just now.
         """
-        with self._store.read() as tx:
-            known = tx.usage.meanings(stored.key, None)
-            tried_at = _tried_at(tx, stored)
+        tried_at = datetime.fromisoformat(tried["at"]) if tried else None
         due = [
             _due(known.get(question), configured, now, tried_at=tried_at, window_read=window_read) or doubtful
             for question in (USERS, UNIQUE)
@@ -102,7 +104,7 @@ class MeaningFinder:
 
     def _user_range(self, stored: StoredContract, user: str, edges: Edges | None, now: datetime) -> RangeAnswer:
         """Ask for one user's range: from and to days with use, which shows whether a range has its own ends."""
-        ask = partial(self._source.fetch_user_range, stored.contract.id, user)
+        ask = partial(self._source.fetch_user_range, stored.contract.id, user, may_fall=stored.contract.may_fall)
         wanted = spans(stored.contract.start_at.date(), now.date(), self._revise)
         if edges is not None:
             wanted = (edges.span, *wanted)
@@ -111,7 +113,7 @@ class MeaningFinder:
     def _keep_edges(self, stored: StoredContract, edges: Edges, answer: RangeAnswer, now: datetime) -> None:
         with self._store.write() as tx:
             tx.accounts.check(self._claim, now)
-            keep_conventions(tx, stored, edges.found(answer), now)
+            keep_conventions(tx, stored, edges.found(answer), tx.usage.meanings(stored.key), now)
 
     def _save(
         self,
@@ -137,7 +139,7 @@ class MeaningFinder:
             # An answer that stays as open as it was is no new row, only a try.
             if before is None or before.answer != answer.value or answer.known:
                 tx.usage.save_meaning(stored.key, question, answer.value, evidence, now)
-            tx.journal.put(_tried(stored), {"at": now.isoformat()}, now)
+            tx.journal.put(tried_fact(stored.key), {"at": now.isoformat()}, now)
         if before is None or before.answer != answer.value:
             level = logging.INFO if answer.known else logging.WARNING
             fields = {"contract": stored.contract.id, "question": question, "answer": answer.value}
@@ -181,13 +183,9 @@ class Edges:
             yield start
 
 
-def _tried(stored: StoredContract) -> str:
-    return f"meaning/{stored.key}"
-
-
-def _tried_at(tx: Tx, stored: StoredContract) -> datetime | None:
-    fact = tx.journal.get(_tried(stored))
-    return datetime.fromisoformat(fact["at"]) if fact else None
+def tried_fact(key: int) -> str:
+    """Name the fact that keeps when a contract's open question was looked at last."""
+    return f"meaning/{key}"
 
 
 def _proved_last(before: MeaningRow | None) -> SummaryMeaning:

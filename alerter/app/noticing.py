@@ -13,7 +13,7 @@ from alerter.core.conventions import Convention
 from alerter.core.meaning import UNIQUE, USERS
 from alerter.core.model import Contract, Settling, SummaryMeaning
 from alerter.core.quality import Event, KnownRange, KnownSummary
-from alerter.store import StoredContract, Tx
+from alerter.store import MeaningRow, StoredContract, Tx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,7 @@ class Known:
 
     ranges: Mapping[date, KnownRange]
     summaries: Mapping[date, KnownSummary]
+    meanings: Mapping[str, MeaningRow]  # newest answer to each question
     users: SummaryMeaning
     unique: SummaryMeaning
 
@@ -41,10 +42,12 @@ class Said:
 def known_of(tx: Tx, key: int) -> Known:
     """Load what new answers are compared with."""
     meanings = tx.usage.meanings(key)
+    ranges, summaries = tx.usage.known_figures(key)
     users, unique = (meanings[one].answer if one in meanings else "unproven" for one in (USERS, UNIQUE))
     return Known(
-        ranges=tx.usage.known_range(key),
-        summaries=tx.usage.known_summaries(key),
+        ranges=ranges,
+        summaries=summaries,
+        meanings=meanings,
         users=SummaryMeaning(users),
         unique=SummaryMeaning(unique),
     )
@@ -93,9 +96,10 @@ def conventions_of(said: Said, known: Known, today: date) -> Iterator[Convention
         yield found
 
 
-def keep_conventions(tx: Tx, stored: StoredContract, found: Iterator[Convention], now: datetime) -> None:
+def keep_conventions(
+    tx: Tx, stored: StoredContract, found: Iterator[Convention], known: Mapping[str, MeaningRow], now: datetime
+) -> None:
     """Store the answers that differ from what was known."""
-    known = tx.usage.meanings(stored.key)
     for one in found:
         if one.question not in known or known[one.question].answer != one.answer:
             tx.usage.save_meaning(stored.key, one.question, one.answer, one.evidence, now)

@@ -210,6 +210,7 @@ class Transport:
                     status=status,
                     sample=sample_of(bytes(body[:_CHUNK_BYTES]), secrets),
                 )
-            return Reply(status=status, headers=response.headers, body=bytes(body[:cap]))
+            del body[cap:]
+            return Reply(status=status, headers=response.headers, body=bytes(body))
         finally:
             response.close()

@@ -9,8 +9,10 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
+from itertools import islice
+from operator import attrgetter, eq
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -47,6 +49,9 @@ class _UserArea(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class _UserAreaWithMore(msgspec.Struct, gc=False):
     leafUserId: _Id  # noqa: N815
     totalArea: _AreaNumber  # noqa: N815
+
+
+_AnyUserArea = _UserArea | _UserAreaWithMore
 
 
 class _Summary(msgspec.Struct):
@@ -189,22 +194,21 @@ def parse_summary(body: bytes) -> SummaryAnswer:
     """Parse one day's summary; users come out ordered by id, one listed twice with different areas is refused."""
     quick = _quick_summary(body)
     extra, summary, users = quick if quick is not None else _slow_summary(body)
-    areas = {user.leafUserId: user.totalArea for user in users}
-    if len(areas) != len(users):
-        _refuse_conflicts(users)
-    user_ids = tuple(sorted(areas))
+    users = sorted(users, key=attrgetter("leafUserId"))
+    if any(map(eq, map(attrgetter("leafUserId"), users), map(attrgetter("leafUserId"), islice(users, 1, None)))):
+        users = _without_repeats(users)
     return SummaryAnswer(
         day=_day(summary.date, "date"),
         unit=summary.areaUnit,
         unique_area=summary.totalUniqueArea + 0.0,
-        user_ids=user_ids,
-        user_areas=np.fromiter(map(areas.__getitem__, user_ids), np.float64, len(user_ids)) + 0.0,  # no negative zeros
+        user_ids=tuple(map(attrgetter("leafUserId"), users)),
+        user_areas=np.fromiter(map(attrgetter("totalArea"), users), np.float64, len(users)) + 0.0,  # no negative zeros
         body_hash=_digest(body),
         extra=extra,
     )
 
 
-_Parts = tuple[dict[str, Any], "_Summary | _SummaryDocument", "list[_UserArea] | list[_UserAreaWithMore]"]
+_Parts = tuple[dict[str, Any], "_Summary | _SummaryDocument", "Sequence[_AnyUserArea]"]
 
 
 def _quick_summary(body: bytes) -> _Parts | None:
@@ -215,16 +219,17 @@ def _quick_summary(body: bytes) -> _Parts | None:
     """
     try:
         summary = _SUMMARY.decode(body)
-        listed = bytes(summary.leafUsersAreas)
+        listed = memoryview(summary.leafUsersAreas)  # the list within the body, not copied
         users = _USER_AREAS.decode(listed)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if any(odd in listed for odd in (b"\\", b"\x7f")) or any(
-        listed.count(key) != len(users) for key in (b'"leafUserId"', b'"totalArea"')
+    start = body.rfind(listed)
+    end = start + len(listed)
+    if any(body.find(odd, start, end) >= 0 for odd in (b"\\", b"\x7f")) or any(
+        body.count(key, start, end) != len(users) for key in (b'"leafUserId"', b'"totalArea"')
     ):
         return None
-    start = body.rfind(listed)
-    rest = parse_json(body[:start] + b"null" + body[start + len(listed) :])
+    rest = parse_json(body[:start] + b"null" + body[end:])
     if not isinstance(rest, dict) or "leafUsersAreas" not in rest or rest["leafUsersAreas"] is not None:
         return None
     return _extra(rest, _Summary), summary, users
@@ -236,14 +241,15 @@ def _slow_summary(body: bytes) -> _Parts:
     return _extra(document, _SummaryDocument), summary, summary.leafUsersAreas
 
 
-def _refuse_conflicts(users: Iterable[_UserArea | _UserAreaWithMore]) -> None:
-    """Raise Unreadable for a user who is listed with two different areas."""
-    areas: dict[str, float] = {}
+def _without_repeats(users: Iterable[_AnyUserArea]) -> list[_AnyUserArea]:
+    """Return each user once; raise Unreadable for one who is listed with two different areas."""
+    found: dict[str, _AnyUserArea] = {}
     for user in users:
-        if areas.setdefault(user.leafUserId, user.totalArea) != user.totalArea:
+        if found.setdefault(user.leafUserId, user).totalArea != user.totalArea:
             raise Unreadable(
                 f"leafUsersAreas: user {one_line(user.leafUserId, 60)} is listed twice with different areas"
             )
+    return list(found.values())
 
 
 def parse_range(body: bytes, *, may_fall: bool = False) -> RangeAnswer:

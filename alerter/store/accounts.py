@@ -14,6 +14,11 @@ from alerter.store.tables import account
 from alerter.store.types import UtcDateTime
 
 _C = account.c
+_STILL_MINE = (
+    sa.select(_C.key)
+    .where(_C.key == sa.bindparam("key"), _C.epoch == sa.bindparam("epoch"))
+    .with_for_update(key_share=True)
+)
 
 
 class Accounts(Part):
@@ -79,7 +84,7 @@ class Accounts(Part):
 
         A lease that ran out unclaimed still counts: nobody else has done the work.
         """
-        row = self._first(sa.select(_C.key).where(*self._mine(claim)).with_for_update(key_share=True))
+        row = self._first(_STILL_MINE, key=claim.account_key, epoch=claim.epoch)
         if row is None:
             raise StaleClaim(f"the account {claim.account!r} was claimed by another daemon; nothing was written")
 

@@ -16,6 +16,10 @@ from alerter.store.tables import alert, transition
 _A, _T = alert.c, transition.c
 LIVE = (Status.PENDING, Status.FIRING, Status.RESOLVED)  # what the next snapshot may still move
 _AT_ONCE = 500
+_NAMED = (
+    sa.select(alert).where(_A.fingerprint.in_(sa.bindparam("fingerprints", expanding=True))).order_by(_A.fingerprint)
+)
+_LIVE = sa.select(alert).where(_A.status.in_(LIVE)).order_by(_A.fingerprint)
 _MICROSECOND = timedelta(microseconds=1)
 _PLAIN = tuple(
     name
@@ -41,8 +45,8 @@ class Alerts(Part):
         wanted = list(dict.fromkeys(fingerprints))
         found: dict[str, Alert] = {}
         for start in range(0, len(wanted), _AT_ONCE):
-            part = sa.select(alert).where(_A.fingerprint.in_(wanted[start : start + _AT_ONCE]))
-            found |= {one.fingerprint: one for one in self._alerts(part)}
+            rows = self._all(_NAMED, fingerprints=wanted[start : start + _AT_ONCE])
+            found |= {row.fingerprint: _alert_of(row) for row in rows}
         return found
 
     def of_contract(self, account: str, contract_id: str, period: str, live_only: bool = True) -> list[Alert]:
@@ -52,7 +56,7 @@ class Alerts(Part):
 
     def live(self) -> list[Alert]:
         """Return every alert that is neither inactive nor closed, by fingerprint."""
-        return self._alerts(sa.select(alert).where(_A.status.in_(LIVE)))
+        return [_alert_of(row) for row in self._all(_LIVE)]
 
     def all(self) -> list[Alert]:
         """Return every stored alert, by fingerprint."""

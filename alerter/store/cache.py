@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
+
+from alerter.core.quality import KnownRange, KnownSummary
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -77,6 +80,15 @@ class Order:
     ids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The newest figures of each of a contract's days without the users, as of the newest rows."""
+
+    stamp: tuple[int | None, ...]
+    ranges: Mapping[date, KnownRange]
+    summaries: Mapping[date, KnownSummary]
+
+
 class Cache:
     """What one Store remembers; safe for threads."""
 
@@ -87,6 +99,7 @@ class Cache:
         self._positions: dict[int, Positions] = {}
         self.folds: dict[int, Fold] = {}
         self.orders: dict[int, Order] = {}
+        self.figures: dict[int, Figures] = {}
         self._users: dict[int, Users] = {}
 
     def positions(self, contract_key: int) -> Positions:
@@ -124,10 +137,11 @@ class TxCache:
 
     def __init__(self, shared: Cache) -> None:
         self.shared = shared
-        self.dirty = False  # readings or users were written: nothing derived may be shared before the commit
+        self.dirty = False  # readings, days or users were written: nothing derived may be shared before the commit
         self._arrays: dict[int, Floats] = {}
         self._users: dict[int, Users] = {}
         self._locked: set[tuple[str, int]] = set()
+        self.account_of: dict[int, int] = {}  # account by contract, of contracts locked in this transaction
 
     def lock_once(self, kind: str, key: int) -> bool:
         """Return True the first time a row is named, for a lock lasts until the transaction's end."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,19 @@ from alerter.store.tables import contract, contract_version
 from alerter.store.types import UtcDateTime
 
 _A, _C, _V = accounts.c, contract.c, contract_version.c
+_MOVE_CURSOR = (
+    sa.update(contract)
+    .where(_C.key == sa.bindparam("its_key"), _C.evaluated_up_to < sa.bindparam("up_to"))
+    .values(evaluated_up_to=sa.bindparam("up_to"))
+)
+_NEWEST_VERSIONS = sa.select(contract_version).where(
+    _V.id.in_(
+        sa.select(sa.func.max(_V.id))
+        .join_from(contract_version, contract, _C.key == _V.contract_key)
+        .where(_C.account_key == sa.bindparam("account_key"))
+        .group_by(_V.contract_key)
+    )
+)
 _Key = tuple[str, datetime]  # contract id, start of the term
 
 
@@ -34,13 +48,21 @@ class Contracts(Part):
         self._lock_account(key)
         known = {(one.contract.id, one.contract.start_at): one for one in self.contracts(account)}
         listed = {(one.id, one.start_at): one for one in answer.contracts}
+        versions = {row.contract_key: row for row in self._all(_NEWEST_VERSIONS, account_key=key)}
         for term, said in listed.items():
-            self._save_term(key, known.get(term), said, now)
+            self._save_term(key, known.get(term), said, versions, now)
         self._note_listed(key, answer.complete, known, set(listed), now)
         stored = {(one.contract.id, one.contract.start_at): one for one in self.contracts(account)}
         return [stored[term] for term in listed]
 
-    def _save_term(self, account_key: int, known: StoredContract | None, said: ContractAnswer, now: datetime) -> None:
+    def _save_term(
+        self,
+        account_key: int,
+        known: StoredContract | None,
+        said: ContractAnswer,
+        versions: Mapping[int, sa.Row[Any]],
+        now: datetime,
+    ) -> None:
         if known is None:
             contract_key = self._add(
                 contract,
@@ -55,9 +77,7 @@ class Contracts(Part):
         else:
             contract_key = known.key
         fields = _version(said)
-        newest = self._first(
-            sa.select(contract_version).where(_V.contract_key == contract_key).order_by(_V.id.desc()).limit(1)
-        )
+        newest = versions.get(contract_key)
         if newest is None or any(getattr(newest, name) != value for name, value in fields.items()):
             self._add(contract_version, contract_key=contract_key, known_from=now, **fields)
 
@@ -88,24 +108,28 @@ class Contracts(Part):
 
     def contracts(self, account: str | None = None, up_to: datetime | None = None) -> list[StoredContract]:
         """Return the stored terms (of one account) as known now, or as known at `up_to`."""
-        newest = sa.select(sa.func.max(_V.id).label("id")).group_by(_V.contract_key)
-        if up_to is not None:
-            newest = newest.where(_V.known_from <= up_to)
-        statement = (
-            sa.select(*_columns())
-            .join_from(contract, accounts, _C.account_key == _A.key)
-            .join(contract_version, _V.contract_key == _C.key)
-            .where(_V.id.in_(newest))
-            .order_by(_C.key)
-        )
-        if account is not None:
-            statement = statement.where(_A.name == account)
-        return [_stored(row) for row in self._all(statement)]
+        given = {"account": account, "up_to": up_to}
+        values = {name: value for name, value in given.items() if value is not None}
+        return [_stored(row) for row in self._all(_terms(account is not None, up_to is not None), **values)]
 
-    def mark_evaluated(self, key: int, snapshot_id: int) -> None:
-        """Move the cursor: snapshots up to this one need no evaluation any more; it never moves back."""
-        moved = sa.update(contract).where(_C.key == key, _C.evaluated_up_to < snapshot_id)
-        self._run(moved.values(evaluated_up_to=snapshot_id))
+    def mark_evaluated(self, cursors: Mapping[int, int]) -> None:
+        """Move cursors, snapshots' ids by contract: none up to it needs evaluation any more; they never move back."""
+        self._run(_MOVE_CURSOR, [{"its_key": key, "up_to": cursor} for key, cursor in cursors.items()])
+
+
+@cache
+def _terms(of_account: bool, as_of: bool) -> sa.Select[Any]:
+    newest = sa.select(sa.func.max(_V.id).label("id")).group_by(_V.contract_key)
+    if as_of:
+        newest = newest.where(_V.known_from <= sa.bindparam("up_to"))
+    found = (
+        sa.select(*_columns())
+        .join_from(contract, accounts, _C.account_key == _A.key)
+        .join(contract_version, _V.contract_key == _C.key)
+        .where(_V.id.in_(newest))
+        .order_by(_C.key)
+    )
+    return found.where(_A.name == sa.bindparam("account")) if of_account else found
 
 
 def _columns() -> Sequence[sa.ColumnElement[Any]]:

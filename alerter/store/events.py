@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from alerter.core.area import Unit
 from alerter.core.quality import Event, KnownRange, KnownSummary
+from alerter.store.cache import Figures
 from alerter.store.part import Part
 from alerter.store.rows import DataEvent
 from alerter.store.tables import account, contract, data_event, owner_day, reading, snapshot
 
 _E, _A, _C, _R, _O, _S = data_event.c, account.c, contract.c, reading.c, owner_day.c, snapshot.c
+# Rows are only ever added: whoever knows the newest row's id knows them all.
+_NEWEST_ROWS = sa.select(
+    *(
+        sa.select(sa.func.max(one.id)).where(one.contract_key == sa.bindparam("key")).scalar_subquery()
+        for one in (_R, _O)
+    )
+)
 _Identity = tuple[int | None, str, str, date | None]
+
+
+@cache
+def _standing_of(of_account: bool) -> sa.Select[Any]:
+    whose = [_E.contract_key.in_(sa.bindparam("contract_keys", expanding=True))]
+    if of_account:
+        whose.append(_E.contract_key.is_(None))
+    newest = (
+        sa.select(sa.func.max(_E.id))
+        .where(_E.account_key == sa.bindparam("account_key"), sa.or_(*whose), _E.standing.is_not(None))
+        .group_by(_E.contract_key, _E.kind, _E.what, _E.day)
+    )
+    return sa.select(_E.contract_key, _E.kind, _E.what, _E.day).where(_E.id.in_(newest), _E.standing)
 
 
 class DataEvents(Part):
@@ -52,16 +74,8 @@ class DataEvents(Part):
         return len(rows)
 
     def _standing_of(self, account_key: int, keys: set[int | None]) -> set[_Identity]:
-        whose = [_E.contract_key.in_([key for key in keys if key is not None])]
-        if None in keys:
-            whose.append(_E.contract_key.is_(None))
-        newest = (
-            sa.select(sa.func.max(_E.id))
-            .where(_E.account_key == account_key, sa.or_(*whose), _E.standing.is_not(None))
-            .group_by(_E.contract_key, _E.kind, _E.what, _E.day)
-        )
-        columns = (_E.contract_key, _E.kind, _E.what, _E.day)
-        rows = self._all(sa.select(*columns).where(_E.id.in_(newest), _E.standing))
+        named = [key for key in keys if key is not None]
+        rows = self._all(_standing_of(None in keys), account_key=account_key, contract_keys=named)
         return {(row.contract_key, row.kind, row.what, row.day) for row in rows}
 
     def data_events(
@@ -110,6 +124,16 @@ class DataEvents(Part):
         return found if account_name is None else found.where(_A.name == account_name)
 
     # -------------------------------------------------------------- what new answers are compared with
+    def known_figures(self, key: int) -> tuple[Mapping[date, KnownRange], Mapping[date, KnownSummary]]:
+        """Return `known_range` and `known_summaries`, which are kept until a row is added; not to be changed."""
+        stamp = tuple(self._all(_NEWEST_ROWS, key=key)[0])
+        known = self._cache.shared.figures.get(key)
+        if known is None or known.stamp != stamp:
+            known = Figures(stamp, self.known_range(key), self.known_summaries(key))
+            if not self._cache.dirty:
+                self._cache.shared.figures[key] = known
+        return known.ranges, known.summaries
+
     def known_range(self, key: int) -> dict[date, KnownRange]:
         """Return the newest stored figures of each day of the organisation's range, and when they were read."""
         newest = sa.select(sa.func.max(_O.id)).where(_O.contract_key == key).group_by(_O.day)

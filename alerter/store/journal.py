@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from alerter.store.part import Part
 from alerter.store.tables import journal
 
 _J = journal.c
+_SEVERAL = sa.select(_J.key, _J.value).where(_J.key.in_(sa.bindparam("keys", expanding=True)))
 
 
 class Journal(Part):
@@ -28,5 +29,8 @@ class Journal(Part):
 
     def get(self, key: str) -> Mapping[str, Any] | None:
         """Return a fact, or None."""
-        found: Mapping[str, Any] | None = self._connection.scalar(sa.select(_J.value).where(_J.key == key))
-        return found
+        return self.several([key]).get(key)
+
+    def several(self, keys: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        """Return those of the facts that there are."""
+        return {row.key: row.value for row in self._all(_SEVERAL, keys=list(keys))}

@@ -13,6 +13,8 @@ from alerter.errors import StoreError
 from alerter.store.cache import TxCache
 from alerter.store.tables import account
 
+_KEY_OF_NAME = sa.select(account.c.key).where(account.c.name == sa.bindparam("name"))
+
 
 class Part:
     """One subject's share of a transaction."""
@@ -29,11 +31,15 @@ class Part:
         """Return an INSERT that knows ON CONFLICT; both dialects spell it alike."""
         return (postgresql if self._on_postgres else sqlite).insert(table)
 
-    def _all(self, statement: Any) -> Sequence[sa.Row[Any]]:
-        return self._connection.execute(statement).all()
+    # A statement that every poll needs is made once, with `bindparam`s: making one takes longer than running it.
+    def _all(self, statement: Any, **values: Any) -> Sequence[sa.Row[Any]]:
+        return self._connection.execute(statement, values or None).all()
 
-    def _first(self, statement: Any) -> sa.Row[Any] | None:
-        return self._connection.execute(statement).first()
+    def _first(self, statement: Any, **values: Any) -> sa.Row[Any] | None:
+        return self._connection.execute(statement, values or None).first()
+
+    def _scalar(self, statement: Any, **values: Any) -> Any:
+        return self._connection.scalar(statement, values or None)
 
     def _run(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
         """Execute, by executemany with `rows`; return the number of rows concerned."""
@@ -49,7 +55,7 @@ class Part:
         return int(key[0])
 
     def _account_key(self, name: str) -> int:
-        row = self._first(sa.select(account.c.key).where(account.c.name == name))
+        row = self._first(_KEY_OF_NAME, name=name)
         if row is None:
             raise StoreError(f"the account {name!r} is not in the database; accounts are stored when the daemon starts")
         return int(row.key)

@@ -29,6 +29,27 @@ def newest_versions(table: sa.Table, key: int, up_to_snapshot: int | None = None
     return ids if up_to_snapshot is None else ids.where(table.c.snapshot_id <= up_to_snapshot)
 
 
+_KEY: sa.BindParameter[Any] = sa.bindparam("key")
+_AFTER = sa.select(snapshot).where(_S.contract_key == _KEY, _S.id > sa.bindparam("after")).order_by(_S.id)
+_COMPLETE_AFTER = _AFTER.where(_S.complete)
+_NEWEST = sa.select(snapshot).where(_S.contract_key == _KEY, _S.complete).order_by(_S.id.desc()).limit(1)
+_NEWEST_AT = _NEWEST.where(_S.fetched_at <= sa.bindparam("at"))
+_HASH = sa.select(_R.hash).where(_R.contract_key == _KEY, _R.day == sa.bindparam("day")).order_by(_R.id.desc()).limit(1)
+_NEWEST_SUMMARY = (
+    sa.select(_R.day, _R.unit, _R.user_sum, _R.user_count)
+    .where(_R.contract_key == _KEY)
+    .order_by(_R.day.desc(), _R.id.desc())
+    .limit(1)
+)
+_NEWEST_EXTRA = (
+    sa.select(owner_extra.c.extra).where(owner_extra.c.contract_key == _KEY).order_by(owner_extra.c.id.desc()).limit(1)
+)
+_RANGE = sa.select(_O.day, _O.total_area, _O.daily_area, _O.unit).where(
+    _O.id.in_(sa.select(sa.func.max(_O.id)).where(_O.contract_key == _KEY).group_by(_O.day))
+)
+_LOCK = sa.select(contract.c.account_key).where(contract.c.key == _KEY).with_for_update(key_share=True)
+
+
 class Readings(Chain, Users):
     """What was said, in one transaction."""
 
@@ -40,15 +61,12 @@ class Readings(Chain, Users):
 
     def snapshots(self, key: int, after: int, complete_only: bool = True) -> list[SnapshotRow]:
         """Return a contract's snapshots with an id above `after`, in order."""
-        found = sa.select(snapshot).where(_S.contract_key == key, _S.id > after).order_by(_S.id)
-        if complete_only:
-            found = found.where(_S.complete)
-        return [SnapshotRow(**row._asdict()) for row in self._all(found)]
+        rows = self._all(_COMPLETE_AFTER if complete_only else _AFTER, key=key, after=after)
+        return [SnapshotRow(**row._asdict()) for row in rows]
 
     def newest_snapshot(self, key: int, at: datetime | None = None) -> SnapshotRow | None:
         """Return a contract's newest complete snapshot, of those up to `at`."""
-        newest = sa.select(snapshot).where(_S.contract_key == key, _S.complete).order_by(_S.id.desc()).limit(1)
-        row = self._first(newest if at is None else newest.where(_S.fetched_at <= at))
+        row = self._first(_NEWEST, key=key) if at is None else self._first(_NEWEST_AT, key=key, at=at)
         return None if row is None else SnapshotRow(**row._asdict())
 
     # -------------------------------------------------------------- summaries
@@ -108,13 +126,12 @@ class Readings(Chain, Users):
 
     def known_hash(self, key: int, day: date) -> bytes | None:
         """Return the hash of a day's newest stored summary."""
-        newest = sa.select(_R.hash).where(_R.contract_key == key, _R.day == day).order_by(_R.id.desc()).limit(1)
-        return self._connection.scalar(newest)
+        found: bytes | None = self._scalar(_HASH, key=key, day=day)
+        return found
 
     def newest_summary(self, key: int) -> NewestSummary | None:
         """Return what the newest day's newest summary said, None before the first."""
-        newest = sa.select(_R.day, _R.unit, _R.user_sum, _R.user_count).where(_R.contract_key == key)
-        row = self._first(newest.order_by(_R.day.desc(), _R.id.desc()).limit(1))
+        row = self._first(_NEWEST_SUMMARY, key=key)
         return None if row is None else NewestSummary(**row._asdict())
 
     def summary_days(self, key: int, revise: timedelta = _REVISE) -> dict[date, SummaryState]:
@@ -159,7 +176,7 @@ class Readings(Chain, Users):
     def add_owner_range(self, snapshot_id: int, key: int, answer: RangeAnswer) -> tuple[date, ...]:
         """Add the days of the organisation's range that are new or say something else; return those days."""
         self._lock_contract(key)
-        known = {row.day: (row.total_area, row.daily_area, row.unit) for row in self._owner_rows(key)}
+        known = {row.day: (row.total_area, row.daily_area, row.unit) for row in self._all(_RANGE, key=key)}
         changed = [
             one for one in answer.days if known.get(one.day) != (one.total_area, one.daily_area, answer.unit.value)
         ]
@@ -174,13 +191,14 @@ class Readings(Chain, Users):
             }
             for one in changed
         ]
-        self._run(sa.insert(owner_day), rows)
+        if rows:
+            self._cache.dirty = True
+            self._run(sa.insert(owner_day), rows)
         self._keep_extra(snapshot_id, key, answer.extra)
         return tuple(one.day for one in changed)
 
     def _keep_extra(self, snapshot_id: int, key: int, extra: dict[str, Any]) -> None:
-        newest = sa.select(owner_extra.c.extra).where(owner_extra.c.contract_key == key)
-        if extra != (self._connection.scalar(newest.order_by(owner_extra.c.id.desc()).limit(1)) or {}):
+        if extra != (self._scalar(_NEWEST_EXTRA, key=key) or {}):
             self._add(owner_extra, contract_key=key, snapshot_id=snapshot_id, extra=extra)
 
     def owner_days(self, key: int) -> dict[date, tuple[float, float, Unit]]:
@@ -197,10 +215,9 @@ class Readings(Chain, Users):
 
         So the ids of one contract's readings grow in the order in which they become visible.
         """
-        statement = sa.select(contract.c.account_key).where(contract.c.key == key)
-        if self._cache.lock_once("contract", key):
-            statement = statement.with_for_update(key_share=True)
-        found = self._connection.scalar(statement)
-        if found is None:
-            raise StoreError(f"there is no contract {key}")
-        return int(found)
+        if key not in self._cache.account_of:
+            found = self._scalar(_LOCK, key=key)
+            if found is None:
+                raise StoreError(f"there is no contract {key}")
+            self._cache.account_of[key] = int(found)
+        return self._cache.account_of[key]

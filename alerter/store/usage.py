@@ -24,6 +24,20 @@ _AREA_BYTES = 8
 Bools = NDArray[np.bool_]
 _MOVING = 10  # the newest days, which still change: what lies before them is folded once and kept
 
+_KEY: sa.BindParameter[Any] = sa.bindparam("key")
+_NEWEST_SAID = sa.select(
+    *(
+        sa.select(sa.func.max(table.c.id))
+        .where(table.c.contract_key == _KEY, table.c.snapshot_id <= sa.bindparam("snapshot_id"))
+        .label(name)
+        for name, table in (("readings", reading), ("days", owner_day))
+    ),
+    sa.select(sa.func.max(_M.id)).where(_M.contract_key == _KEY).label("meanings"),
+)
+_MEANINGS = sa.select(_M.question, _M.answer, _M.evidence, _M.decided_at).where(_M.contract_key == _KEY).order_by(_M.id)
+_MEANINGS_AT = _MEANINGS.where(_M.decided_at <= sa.bindparam("up_to"))
+_ACTIVATIONS = sa.select(_A.rule, _A.active_on).where(_A.contract_key == _KEY)
+
 
 class Usage(Contracts, Readings, DataEvents):
     """Everything about usage in one transaction."""
@@ -57,13 +71,8 @@ class Usage(Contracts, Readings, DataEvents):
 
     def newest_said(self, key: int, up_to_snapshot: int) -> tuple[int, int, int]:
         """Return numbers that grow whenever anything is added that `usage` or `meanings` would say of a contract."""
-        newest = [
-            sa.select(sa.func.max(table.c.id)).where(table.c.contract_key == key, table.c.snapshot_id <= up_to_snapshot)
-            for table in (reading, owner_day)
-        ]
-        newest.append(sa.select(sa.func.max(_M.id)).where(_M.contract_key == key))
-        readings, days, meanings = (int(self._connection.scalar(one) or 0) for one in newest)
-        return readings, days, meanings
+        row = self._all(_NEWEST_SAID, key=key, snapshot_id=up_to_snapshot)[0]
+        return row.readings or 0, row.days or 0, row.meanings or 0
 
     def _newest(self, key: int, up_to_snapshot: int) -> Sequence[sa.Row[Any]]:
         columns = (_R.id, _R.unit, _R.unique_area, _R.user_sum, _R.user_count)
@@ -127,12 +136,10 @@ class Usage(Contracts, Readings, DataEvents):
 
     def meanings(self, key: int, up_to: datetime | None = None) -> dict[str, MeaningRow]:
         """Return the newest answer to each question, as known now or at `up_to`."""
-        given = sa.select(_M.question, _M.answer, _M.evidence, _M.decided_at).where(_M.contract_key == key)
-        if up_to is not None:
-            given = given.where(_M.decided_at <= up_to)
+        rows = self._all(_MEANINGS, key=key) if up_to is None else self._all(_MEANINGS_AT, key=key, up_to=up_to)
         return {
             row.question: MeaningRow(answer=row.answer, evidence=row.evidence, decided_at=row.decided_at)
-            for row in self._all(given.order_by(_M.id))
+            for row in rows
         }
 
     def activate(self, rule: str, key: int, on: date) -> date:
@@ -143,8 +150,7 @@ class Usage(Contracts, Readings, DataEvents):
 
     def activations(self, key: int) -> dict[str, date]:
         """Return the first day of each rule that was activated for a contract."""
-        rows = self._all(sa.select(_A.rule, _A.active_on).where(_A.contract_key == key))
-        return {row.rule: row.active_on for row in rows}
+        return {row.rule: row.active_on for row in self._all(_ACTIVATIONS, key=key)}
 
     def save_bad_answer(  # noqa: PLR0917 - the agreed signature
         self, account: str, contract_id: str, endpoint: str, at: datetime, reason: str, sample: str

@@ -106,7 +106,7 @@ def test_the_cursor_never_moves_back(store: Store) -> None:
     key = one_contract(store)
     for snapshot_id in (5, 3):
         with store.write() as tx:
-            tx.usage.mark_evaluated(key, snapshot_id)
+            tx.usage.mark_evaluated({key: snapshot_id})
     assert read(store)[0].evaluated_up_to == 5
 
 
