@@ -20,6 +20,10 @@ def command() -> None:
     """Run the rules' own detection and forecast code over series from standard input.
 
     One JSON document in, one out; docs/rules.md describes both.
+
+    \b
+    Example:
+      alerter score detect < series.json
     """
 
 
@@ -46,8 +50,8 @@ def forecast() -> None:
 
     \b
     Example:
-      echo '{"tasks": [{"id": "a", "history": [5, 5, 5], "term_start": 0, "term_days": 365, "cap": 900}]}' |
-        alerter score forecast
+      echo '{"tasks": [{"id": "a", "history": [5, 5, 5], "term_start": 0,
+        "term_days": 365, "cap": 900}]}' | alerter score forecast
     """
     from alerter.core import scoring
 
