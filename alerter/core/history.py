@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import islice
+from operator import lt
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alerter.core.area import Unit, factor
-from alerter.core.model import Contract, History, LeafUser, PreviousTerm, SummaryMeaning
+from alerter.core.model import Contract, History, PreviousTerm, SummaryMeaning
+from alerter.core.users import LeafUsers
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
@@ -164,7 +167,7 @@ def build_history(
         unique_daily=unique.daily,
         unique_total=unique.total,
         total_is_lower_bound=lower_bound,
-        users=tuple(LeafUser(id=user, name=names.get(user)) for user in users),
+        users=LeafUsers(users, names),
         user_first_on=first_seen,
         user_total=user_total,
         user_daily=user_daily,
@@ -268,14 +271,14 @@ def _users(
     """Return user ids (U), first days with use (U), totals (U) and daily figures (U, width) of the term's users."""
     columns = term.columns
     ids, first_seen = tuple(columns.user_ids), columns.user_first_on
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    is_sorted = order == list(range(len(ids)))
-    if not is_sorted:
+    order: list[int] | None = None
+    if not all(map(lt, ids, islice(ids, 1, None))):
+        order = sorted(range(len(ids)), key=ids.__getitem__)
         ids, first_seen = tuple(ids[index] for index in order), first_seen[order]
     if not term.meaning.known:
         return ids, first_seen, np.full(len(ids), np.nan), np.full((len(ids), width), np.nan)
     daily, total = _user_series(term, _Axis(today - timedelta(days=width - 1), width, unit))
-    if not is_sorted:
+    if order is not None:
         daily, total = daily[order], total[order]
     if predecessor is not None and predecessor.meaning.known:
         window = _Axis(today - timedelta(days=width - 1), width, unit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -139,7 +139,7 @@ class History:
     billed_total: NDArray[np.float64]  # (D,) since that term's start, up to and including the day
     unique_daily: NDArray[np.float64]  # (D,) overlap removed
     unique_total: NDArray[np.float64]  # (D,)
-    users: tuple[LeafUser, ...]  # U of them, ordered by id
+    users: Sequence[LeafUser]  # U of them, ordered by id
     user_first_on: NDArray[np.int64]  # (U,) ordinal (date.toordinal) of the first day with use in this term; 0 never
     user_total: NDArray[np.float64]  # (U,) since the term's start, newest reading
     user_daily: NDArray[np.float64]  # (U, W)

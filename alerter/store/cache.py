@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -130,6 +130,14 @@ class Cache:
                 self._arrays.move_to_end(reading_id)
             while self._bytes > ARRAY_BYTES and self._arrays:
                 self._bytes -= self._arrays.popitem(last=False)[1].nbytes
+
+    def drop(self, reading_ids: Iterable[int]) -> None:
+        """Forget readings' areas: they can be read again."""
+        with self.lock:
+            for reading_id in reading_ids:
+                array = self._arrays.pop(reading_id, None)
+                if array is not None:
+                    self._bytes -= array.nbytes
 
 
 class TxCache:

@@ -108,6 +108,8 @@ class Usage(Contracts, Readings, DataEvents):
                 kept[one] = array
             if one in moving or (one in column_of and fits):
                 self._cache.keep(one, array)
+        if not fits:  # a part of them spares little reading, and they would lie beside the window
+            self._cache.shared.drop(column_of.keys() - moving)
         if to_fold and not self._cache.dirty:
             self._cache.shared.folds[key] = Fold(settled, first_on, named)
         for one in sorted(moving):

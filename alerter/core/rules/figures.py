@@ -91,7 +91,9 @@ def top_users(history: History) -> list[dict[str, Any]]:
     width = min(TOP_USERS_DAYS, in_term, history.window)
     if not len(history.users) or not width:
         return []
-    areas = np.nansum(history.user_daily[:, -width:], axis=1)
+    areas = np.zeros(len(history.users))
+    for column in history.user_daily[:, -width:].T:  # day by day: there may be many users
+        areas += np.where(np.isnan(column), 0.0, column)
     whole = float(areas.sum())
     if whole <= 0:
         return []
