@@ -64,6 +64,7 @@ class Cycle:
         self._transitions: list[Transition] = []
         self._contracts: dict[tuple[str, str], Contract] = {}
         self._snapshots = 0
+        self._read_at: dict[int, datetime] = {}  # when the newest snapshot was read, by contract
         self._cursors: dict[int, int] = {}  # the newest snapshot evaluated, by contract
         self._look = 0
         self._rules = {rule.id: rule for rule in settings.rules}
@@ -132,6 +133,7 @@ class Cycle:
         newest = pending[-1] if pending else self._tx.usage.newest_snapshot(stored.key)
         if newest is None:
             return
+        self._read_at[stored.key] = newest.fetched_at
         for snapshot in pending:
             history = self._judge_snapshot(stored, snapshot, terms)
             self._snapshots += 1
@@ -268,6 +270,7 @@ class Cycle:
             self._tx,
             self._account,
             terms,
+            read_at=self._read_at,
             every=settings.every,
             speaks_for_all=self._account == settings.first_account,
             recipients=recipients,
@@ -365,9 +368,12 @@ def run_cycle(
     settings: CycleSettings,
     composer: Composer,
     now: datetime,
+    next_poll_at: datetime,
     memory: Memory | None = None,
 ) -> CycleOutcome:
     """Run one cycle of the claimed account in one transaction; raise StaleClaim if the claim was lost.
+
+    The same transaction gives the account back, due again at `next_poll_at`.
 
     `memory` is what earlier cycles of this process judged; without one everything is judged.
     """
@@ -376,6 +382,7 @@ def run_cycle(
         tx.accounts.check(claim, now)
         cycle = Cycle(tx=tx, account=claim.account, settings=settings, composer=composer, now=now, memory=memory)
         outcome = cycle.run()
+        tx.accounts.release(claim, now, next_poll_at)
     memory.keep(cycle.judged)
     for transition in outcome.transitions:
         fields = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from alerter.app.load import successor_of
@@ -21,20 +21,24 @@ def health_findings(
     account: str,
     terms: Sequence[StoredContract],
     *,
+    read_at: Mapping[int, datetime],
     every: timedelta,
     speaks_for_all: bool,
     recipients: Collection[str],
     now: datetime,
 ) -> Iterator[Finding]:
-    """Yield what is to be said of one account; `speaks_for_all`: of what belongs to no account as well."""
+    """Yield what is to be said of one account; `speaks_for_all`: of what belongs to no account as well.
+
+    `read_at` is when each contract's newest complete snapshot was read, by contract.
+    """
     state = next((one for one in tx.accounts.states() if one.name == account), None)
     if state is None:
         return
     limit = max(3 * every, LEAST_LIMIT)
-    running = [_contract(tx, one, terms) for one in terms if _runs(one, now)]
-    read_at = max((one.read_at for one in running if one.read_at), default=state.last_ok_at)
-    yield from health.source_findings(_source(state, read_at), limit, now)
-    source_ok = state.failing_since is None or (read_at is not None and now - read_at < limit)
+    running = [_contract(tx, one, terms, read_at.get(one.key)) for one in terms if _runs(one, now)]
+    newest_at = max((one.read_at for one in running if one.read_at), default=state.last_ok_at)
+    yield from health.source_findings(_source(state, newest_at), limit, now)
+    source_ok = state.failing_since is None or (newest_at is not None and now - newest_at < limit)
     for one in running:
         yield from health.contract_findings(one, source_ok=source_ok, limit=limit, now=now)
     yield from _data(tx, account, [one for one in terms if _runs(one, now)], now)
@@ -90,14 +94,15 @@ def _source(state: AccountState, read_at: datetime | None) -> SourceHealth:
     )
 
 
-def _contract(tx: Tx, stored: StoredContract, terms: Sequence[StoredContract]) -> ContractHealth:
-    snapshot = tx.usage.newest_snapshot(stored.key)
+def _contract(
+    tx: Tx, stored: StoredContract, terms: Sequence[StoredContract], read_at: datetime | None
+) -> ContractHealth:
     meaning = tx.usage.meanings(stored.key, None).get(USERS)
     newest = tx.usage.newest_summary(stored.key)
     return ContractHealth(
         contract=stored.contract,
         first_seen_at=stored.first_seen_at,
-        read_at=snapshot.fetched_at if snapshot else None,
+        read_at=read_at,
         newest_on=newest.day if newest else None,
         missing_lists=stored.missing_lists,
         successor=successor_of(stored, terms) is not None,

@@ -69,6 +69,7 @@ class Runtime:
         self._delivery = threading.Lock()
         self._delivering: Delivery | None = None
         self._spoke_at: dict[str, float] = {}
+        self._mended = threading.Event()  # a start or reload: channels may work again
 
     # -------------------------------------------------------------- life
     @property
@@ -148,7 +149,7 @@ class Runtime:
             tx.accounts.sync(names, now)
             tx.accounts.make_due(names, now)  # a start and a new config are both looked at now, not at the next poll
             tx.outbox.retire(kept, now)
-            revive(tx, broken=(), now=now)  # whoever started or reloaded us may have mended a channel
+        self._mended.set()
 
     def _beat(self, account: str) -> None:
         self.heartbeats.beat(f"poll {account}")
@@ -199,14 +200,26 @@ class Runtime:
             settings=plan.cycle,
             composer=plan.composer,
             now=self.clock.now(),
+            next_poll_at=self._next_poll_at(plan, poll, started_at),
             memory=self._judged,
         )
-        self._release(plan, claim, poll, started_at)
         give_back()
+        self._retry_given_up()
         if cycle.messages:
             self.mail.set()
         _log_tick(poll, cycle)
         return TickOutcome(poll=poll, cycle=cycle)
+
+    def _retry_given_up(self) -> None:
+        """Try once after a start or reload what was given up: somebody may have mended the channel.
+
+        After the first cycle, not before: what waits for a try is not broken any more, and so would the alert end.
+        """
+        if self._mended.is_set():
+            self._mended.clear()
+            with self.store.write() as tx:
+                if revive(tx, broken=(), now=self.clock.now()):
+                    self.mail.set()
 
     def _record(self, plan: Plan, claim: Claim, poll: PollOutcome, started_at: datetime) -> None:
         """Keep how the poll went, before the cycle judges the account's health by it."""
@@ -216,14 +229,12 @@ class Runtime:
             tx.accounts.record_poll(claim, record(poll, started_at=started_at, ended_at=now, calls=calls))
             keep_calls(tx, claim.account, calls, now)
 
-    def _release(self, plan: Plan, claim: Claim, poll: PollOutcome, started_at: datetime) -> None:
-        now = self.clock.now()
+    def _next_poll_at(self, plan: Plan, poll: PollOutcome, started_at: datetime) -> datetime:
         every = plan.config.poll.every
         next_at = started_at + every - min(SLACK, every / 10)
         if isinstance(poll.error, LeafRateLimited) and poll.error.retry_after:
-            next_at = max(next_at, now + timedelta(seconds=poll.error.retry_after))
-        with self.store.write() as tx:
-            tx.accounts.release(claim, now, next_at)
+            next_at = max(next_at, self.clock.now() + timedelta(seconds=poll.error.retry_after))
+        return next_at
 
     def follow_clock(self, drift: timedelta) -> None:
         """Catch up with a wall clock that was set by `drift`: nobody waits for a time that has moved away."""

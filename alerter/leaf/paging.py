@@ -19,7 +19,7 @@ from alerter.leaf.masking import one_line
 log = logging.getLogger("alerter.leaf")
 
 PAGE_SIZE = 100
-_DEFAULT_SIZES = (20, 100)  # as many items as this, and no word about pages: there may be more
+DEFAULT_SIZES = (20, 100)  # as many items as this, and no word about pages: there may be more
 
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
 _REL = re.compile(r"""(?i);\s*rel\s*=\s*(?:"([^"]*)"|([^\s";,]+))""")
@@ -165,7 +165,7 @@ class PageWalk(Generic[T]):
         size = int(asked["size"]) if asked.get("size", "").isdecimal() else len(self._first.items)
         short = self._short_of_total()
         self._promised = self._promised or short
-        likely = self._promised or size in _DEFAULT_SIZES
+        likely = self._promised or size in DEFAULT_SIZES
         if not short and (self._totals == {len(self._keys)} or len(page.items) < size or not likely):
             return None
         number = int(asked["page"]) if asked.get("page", "").isdecimal() else 0

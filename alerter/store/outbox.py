@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -255,18 +256,7 @@ class Outbox(Part):
 
     def broken(self) -> tuple[OutboxMessage, ...]:
         """Return, per recipient whose last finished message was given up, that message; a removed one is not broken."""
-        finished = message.alias("finished")
-        last = (
-            sa.select(finished.c.id)
-            .where(finished.c.recipient_key == _R.key, finished.c.done_at.is_not(None))
-            .order_by(finished.c.done_at.desc(), finished.c.id.desc())
-            .limit(1)
-            .correlate(recipient)
-            .scalar_subquery()
-        )
-        given_up = _messages(_M.thread_ref).where(_M.id.in_(sa.select(last).select_from(recipient)), _M.state == "dead")
-        rows = self._all(given_up.where(_M.last_error != "receiver_removed").order_by(_M.id))
-        return tuple(OutboxMessage(**row._asdict()) for row in rows)
+        return tuple(OutboxMessage(**row._asdict()) for row in self._all(_broken()))
 
     def given_up(self, since: datetime) -> tuple[GivenUp, ...]:
         """Return the dead messages given up since then, the oldest first; not those of removed recipients."""
@@ -320,3 +310,18 @@ def _messages(thread_ref: sa.ColumnElement[str | None] | sa.ScalarSelect[str | N
     return sa.select(*columns, _R.id.label("recipient"), thread_ref.label("thread_ref")).join_from(
         message, recipient, _R.key == _M.recipient_key
     )
+
+
+@cache
+def _broken() -> sa.Select[Any]:
+    finished = message.alias("finished")
+    last = (
+        sa.select(finished.c.id)
+        .where(finished.c.recipient_key == _R.key, finished.c.done_at.is_not(None))
+        .order_by(finished.c.done_at.desc(), finished.c.id.desc())
+        .limit(1)
+        .correlate(recipient)
+        .scalar_subquery()
+    )
+    given_up = _messages(_M.thread_ref).where(_M.id.in_(sa.select(last).select_from(recipient)), _M.state == "dead")
+    return given_up.where(_M.last_error != "receiver_removed").order_by(_M.id)
