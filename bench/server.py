@@ -38,6 +38,7 @@ class World:
                 meter.raise_share(ACTIVE)
                 self.days[name][self.first_on + timedelta(days=number)] = meter.areas
         self.calls = 0
+        self._lock = threading.Lock()
         self._bodies: dict[tuple[str, date], bytes] = {}
 
     def move(self, share: float) -> None:
@@ -66,7 +67,8 @@ class World:
 
     def summary(self, name: str, day: date) -> bytes:
         """Return one day's summary."""
-        if (name, day) not in self._bodies:
+        body = self._bodies.get((name, day))  # another thread may drop it at any moment
+        if body is None:
             areas = self.days[name][day]
             users = [
                 {"leafUserId": user, "totalArea": area}
@@ -75,10 +77,12 @@ class World:
             document = {
                 "date": _instant(day), "totalUniqueArea": _unique(areas), "areaUnit": "Acre", "leafUsersAreas": users,
             }  # fmt: skip
-            self._bodies[name, day] = json.dumps(document, separators=(",", ":")).encode()
-            while len(self._bodies) > 24:
-                self._bodies.pop(next(iter(self._bodies)))
-        return self._bodies[name, day]
+            body = json.dumps(document, separators=(",", ":")).encode()
+            with self._lock:
+                self._bodies[name, day] = body
+                while len(self._bodies) > 24:
+                    self._bodies.pop(next(iter(self._bodies)))
+        return body
 
     def range(self, totals: dict[date, float]) -> bytes:
         """Return a range of cumulative totals with what each day added."""
