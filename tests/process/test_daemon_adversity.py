@@ -57,11 +57,14 @@ def heard(folder: Path) -> Iterator[list[str]]:
 
 
 def test_a_full_disk_is_said_once_told_past_the_database_and_healed_from(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk") as disk, world(tmp_path, f"{disk}/state.db", every="10s") as one:
+    with small_disk(tmp_path / "disk", "8m") as disk, world(tmp_path, f"{disk}/state.db", every="10s") as one:
         daemon = one.start()
         until(lambda: len(one.told()) == 1, "the message", daemon)
         filler = disk / "filler"
         _fill(filler)
+        # A quiet poll writes so little that it fits into the journal's old pages: let there be something to store.
+        leaf = one.leaves["a0"]
+        leaf.contracts["c-0"].usage |= {f"user-{n}": {leaf.today: 0.001} for n in range(5000)}
         until(lambda: len(one.told()) == 2, "the notice", daemon)
         assert "full" in one.told()[1]
         time.sleep(7)
